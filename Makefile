@@ -1,0 +1,32 @@
+# make test does all the set-up it needs and runs everything; make quick is the half without servers.
+.PHONY: test quick setup lint build demo fuzz clean
+
+export CGO_ENABLED ?= 1
+
+build: ## the program
+	CGO_ENABLED=0 go build -trimpath -o esfleet ./cmd/esfleet
+
+test: setup lint ## everything, with real Marathon, git, HAProxy and Elasticsearch where they can be had
+	ESFLEET_E2E=1 go test -race -timeout 25m ./...
+
+quick: ## no servers, no set-up
+	go test ./...
+
+setup: ## installs what the tests need and a fresh Debian machine lacks
+	sh test/setup/packages.sh
+	sh test/setup/elasticsearch.sh
+
+lint:
+	@unformatted=$$(gofmt -l cmd reconcile spec render gitsrc marathonsink drift examples test); \
+	  if [ -n "$$unformatted" ]; then echo "gofmt: $$unformatted"; exit 1; fi
+	go vet ./...
+	go tool -modfile=test/tools/go.mod staticcheck ./...
+
+demo: ## a fleet coming up on a simulated Marathon, in the terminal
+	go run ./cmd/esfleet demo
+
+fuzz: ## each fuzz target for a while: make fuzz FUZZTIME=10m
+	sh test/fuzz.sh $(or $(FUZZTIME),30s)
+
+clean:
+	rm -rf esfleet .cache
