@@ -1,0 +1,82 @@
+package drift
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/esfleet/esfleet/marathonsink/marathon"
+	"github.com/esfleet/esfleet/render"
+	"github.com/esfleet/esfleet/spec"
+)
+
+// A pair is one recorded exchange: the body of a PUT that Marathon accepted, and what GET showed afterwards.
+type pair struct {
+	Name string
+	Put  marathon.Doc
+	Live marathon.Doc
+}
+
+// corpora are recorded from real Marathons.
+var corpora = []struct {
+	file    string
+	version marathon.Version
+}{
+	{"corpus-1.5.jsonl", at(1, 5, 15)},
+	{"corpus-1.7.jsonl", at(1, 7, 236)},
+	{"corpus-1.11.jsonl", at(1, 11, 24)},
+}
+
+func corpus(t testing.TB, file string) []pair {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("testdata", file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []pair
+	lines := bufio.NewScanner(bytes.NewReader(raw))
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		d := json.NewDecoder(bytes.NewReader(lines.Bytes()))
+		d.UseNumber()
+		var p pair
+		if err := d.Decode(&p); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		out = append(out, p)
+	}
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// compareDocs compares two definitions as one app of a cluster.
+func compareDocs(c spec.Component, want, have marathon.Doc, v marathon.Version) *Drift {
+	id := marathon.AppID("/g/c/app")
+	d := &render.Desired{ID: spec.ClusterID{Group: "g", Name: "c"}, Spec: &spec.Cluster{Pos: spec.Pos{File: "cluster.yaml"}},
+		Apps: []render.App{{ID: id, Component: c, Doc: want}}}
+	s := &marathon.State{Version: v, Apps: map[marathon.AppID]*marathon.App{id: {ID: id, Doc: have}}}
+	return Compare(d, s)
+}
+
+func TestWhatARealMarathonAcceptedDiffersInNothingFromWhatItShows(t *testing.T) {
+	for _, c := range corpora {
+		pairs := corpus(t, c.file)
+		if len(pairs) < 70 {
+			t.Fatalf("%s holds %d pairs only", c.file, len(pairs))
+		}
+		for _, p := range pairs {
+			t.Run(c.file+"/"+p.Name, func(t *testing.T) {
+				if d := compareDocs(spec.Data, p.Put, p.Live, c.version); !d.Empty() {
+					for _, x := range d.Differences {
+						t.Errorf("%s: %+v", x.Class, x.Fields)
+					}
+				}
+			})
+		}
+	}
+}
