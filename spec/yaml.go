@@ -1,0 +1,314 @@
+package spec
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
+	"sigs.k8s.io/yaml"
+)
+
+// Bounds of one YAML file. They are checked before a parser sees a byte or a token more than they allow.
+const (
+	maxYAMLBytes = 256 << 10
+	maxDepth     = 32
+	// maxColumn bounds block nesting as well: every level of a block stands at least one column further right.
+	maxColumn = 160
+)
+
+// A document is one parsed YAML file. Its findings have no file yet, see node.
+type document struct {
+	root     *node // nil if there is nothing to go on with
+	findings []Problem
+}
+
+// parseYAML reads one file: bounds and text first, then tokens, then structure, and last a second, independent reader that
+// must see the very same values.
+func parseYAML(src []byte) *document {
+	d := &document{}
+	if len(src) > maxYAMLBytes {
+		d.add(Pos{}, "", fmt.Sprintf("is %d bytes long; a YAML file may have %d", len(src), maxYAMLBytes), "move large texts into files/")
+		return d
+	}
+	if d.checkText(src, textYAML); len(d.findings) > 0 {
+		return d
+	}
+	tokens := lexer.Tokenize(string(src))
+	if d.checkTokens(tokens); len(d.findings) > 0 {
+		return d
+	}
+	d.parseTokens(tokens)
+	if d.root != nil && len(d.findings) == 0 {
+		d.crossCheck(src)
+	}
+	return d
+}
+
+func (d *document) add(p Pos, field, what, fix string) {
+	d.findings = append(d.findings, Problem{Pos: p, Field: field, What: what, Fix: fix})
+}
+
+func at(t *token.Token) Pos {
+	// The lexer gives column 0 for the text of a block scalar; the line is what a person needs there.
+	return Pos{Line: t.Position.Line, Column: max(t.Position.Column, 1)}
+}
+
+// checkTokens refuses what no fleet file needs and what makes YAML dangerous: anchors, aliases, tags, merge and complex keys,
+// directives, more than one document, deep nesting.
+func (d *document) checkTokens(tokens token.Tokens) {
+	flow, line, onLine, content := 0, 0, 0, false
+	for _, t := range tokens {
+		if t.Position.Line != line {
+			line, onLine = t.Position.Line, 0
+		}
+		switch t.Type {
+		case token.CommentType:
+			continue
+		case token.AnchorType, token.AliasType:
+			d.add(at(t), "", "anchors and aliases are not read", "write the value out, or put it under defaults: of group.yaml or fleet.yaml")
+		case token.TagType:
+			d.add(at(t), "", fmt.Sprintf("the tag %s is not read", quote(t.Value)), "delete it; write text in quotes and numbers without")
+		case token.MergeKeyType:
+			d.add(at(t), "", "merge keys are not read: readers of YAML disagree on what they replace", "put shared values under defaults: of group.yaml or fleet.yaml")
+		case token.DirectiveType:
+			d.add(at(t), "", "YAML directives are not read", "delete the line")
+		case token.MappingKeyType:
+			d.add(at(t), "", "complex keys (?) are not read", "write key: value")
+		case token.InvalidType:
+			d.add(at(t), "", "is not YAML: "+oneLine(t.Error), "see the line above as well; text with special characters belongs in quotes")
+		case token.DocumentHeaderType:
+			if content {
+				d.add(at(t), "", "a second document begins here, and only one is read", "move it to a file of its own, or delete the --- line")
+			}
+		case token.DocumentEndType:
+			d.add(at(t), "", "the document ends here, and nothing after it is read", "delete the ... line")
+		case token.SequenceStartType, token.MappingStartType:
+			flow++
+			content = true
+		case token.SequenceEndType, token.MappingEndType:
+			flow = max(flow-1, 0)
+		case token.SequenceEntryType, token.MappingValueType:
+			content = true
+			if onLine++; flow == 0 && (onLine > maxDepth || t.Position.Column > maxColumn && onLine == 1) {
+				d.add(at(t), "", "is nested too deeply", fmt.Sprintf("at most %d levels are read", maxDepth))
+			}
+		default:
+			content = true
+		}
+		if flow > maxDepth {
+			d.add(at(t), "", "is nested too deeply", fmt.Sprintf("at most %d levels are read", maxDepth))
+		}
+		if len(d.findings) > 0 && flow > maxDepth || len(d.findings) >= 100 {
+			return
+		}
+	}
+}
+
+// parseTokens makes the tree. The parser is given only what checkTokens let through; whatever it still can't stand is a
+// Problem of the file, never a crash of the daemon.
+func (d *document) parseTokens(tokens token.Tokens) {
+	defer func() {
+		if r := recover(); r != nil {
+			d.root = nil
+			d.add(Pos{}, "", "is not YAML that can be read", "check indentation and quotes")
+		}
+	}()
+	f, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
+	if err != nil {
+		d.addSyntaxError(err)
+		return
+	}
+	var body ast.Node
+	for _, doc := range f.Docs {
+		if doc.Body == nil {
+			continue
+		}
+		if body != nil {
+			d.add(at(doc.Body.GetToken()), "", "a second document begins here, and only one is read", "move it to a file of its own, or delete the --- line")
+			return
+		}
+		body = doc.Body
+	}
+	if body == nil {
+		return
+	}
+	d.root = d.build(body, 0)
+}
+
+func (d *document) build(n ast.Node, depth int) *node {
+	t := n.GetToken()
+	if depth > maxDepth {
+		d.add(at(t), "", "is nested too deeply", fmt.Sprintf("at most %d levels are read", maxDepth))
+		return &node{}
+	}
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		return d.buildMap(n.Start, n.Values, depth)
+	case *ast.MappingValueNode:
+		return d.buildMap(t, []*ast.MappingValueNode{n}, depth)
+	case *ast.SequenceNode:
+		out := place(listNode, t)
+		for _, v := range n.Values {
+			c := d.build(v, depth+1)
+			out.entries = append(out.entries, entry{line: c.line, col: c.col, value: c})
+		}
+		return out
+	case *ast.LiteralNode:
+		out := place(stringNode, n.Start)
+		out.quoted, out.text = true, n.Value.Value
+		return out
+	case ast.ScalarNode:
+		return scalarOf(t)
+	}
+	d.add(at(t), "", "is not read here", "write a mapping, a list, text, a number, true or false")
+	return &node{}
+}
+
+func place(k nodeKind, t *token.Token) *node {
+	p := at(t)
+	return &node{kind: k, line: int32(p.Line), col: int32(p.Column)}
+}
+
+func (d *document) buildMap(start *token.Token, values []*ast.MappingValueNode, depth int) *node {
+	out := place(mapNode, start)
+	seen := make(map[string]int32, len(values))
+	for i, v := range values {
+		kt := v.Key.GetToken()
+		key := scalarOf(kt)
+		if i == 0 && start.Type == token.MappingValueType {
+			out.line, out.col = key.line, key.col
+		}
+		p := Pos{Line: int(key.line), Column: int(key.col)}
+		if key.kind != stringNode {
+			why := key.trap
+			if why == "" {
+				why = "is " + key.kind.String() + ", and a key must be text"
+			}
+			d.add(p, "", fmt.Sprintf("key %s %s", kt.Value, why), fmt.Sprintf("write %q in quotes if it is meant", kt.Value))
+			continue
+		}
+		if first, twice := seen[key.text]; twice {
+			d.add(p, key.text, fmt.Sprintf("is written twice, first in line %d", first), "keep one of them")
+			continue
+		}
+		seen[key.text] = key.line
+		out.entries = append(out.entries, entry{key: key.text, line: key.line, col: key.col, value: d.build(v.Value, depth+1)})
+	}
+	return out
+}
+
+func scalarOf(t *token.Token) *node {
+	n := place(stringNode, t)
+	n.text = t.Value
+	switch t.Type {
+	case token.SingleQuoteType, token.DoubleQuoteType, token.LiteralType, token.FoldedType:
+		n.quoted = true
+		return n
+	case token.ImplicitNullType:
+		n.kind, n.text = nullNode, ""
+		return n
+	}
+	n.kind, n.trap = classify(t.Value)
+	return n
+}
+
+// crossCheck reads the file again with the strict decoder and compares value by value: the parser that knows positions
+// accepts some texts that YAML forbids, and whatever it made of them must not become a fleet.
+func (d *document) crossCheck(src []byte) {
+	j, err := yaml.YAMLToJSONStrict(src)
+	if err != nil {
+		d.addSyntaxError(err)
+		return
+	}
+	dec := json.NewDecoder(bytes.NewReader(j))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		d.addSyntaxError(err)
+		return
+	}
+	if n := differs(d.root, v); n != nil {
+		d.add(Pos{Line: int(n.line), Column: int(n.col)}, "", "two YAML readers understand this differently", "check the indentation here, and put text in quotes")
+	}
+}
+
+// differs finds the first place where the tree and the other reader's value disagree. Traps are left out: they are reported
+// as what they are once it is known what is wanted in their place.
+func differs(n *node, v any) *node {
+	switch n.kind {
+	case mapNode:
+		m, ok := v.(map[string]any)
+		if !ok || len(m) != len(n.entries) {
+			return n
+		}
+		for _, e := range n.entries {
+			w, ok := m[e.key]
+			if !ok {
+				return n
+			}
+			if bad := differs(e.value, w); bad != nil {
+				return bad
+			}
+		}
+	case listNode:
+		l, ok := v.([]any)
+		if !ok || len(l) != len(n.entries) {
+			return n
+		}
+		for i, e := range n.entries {
+			if bad := differs(e.value, l[i]); bad != nil {
+				return bad
+			}
+		}
+	case stringNode:
+		if s, ok := v.(string); !ok || s != n.text {
+			return n
+		}
+	case boolNode:
+		if b, ok := v.(bool); !ok || fmt.Sprint(b) != n.text {
+			return n
+		}
+	case intNode, floatNode:
+		if _, ok := v.(json.Number); !ok {
+			return n
+		}
+	case nullNode:
+		if v != nil {
+			return n
+		}
+	}
+	return nil
+}
+
+// addSyntaxError keeps the first line of a parser's message and its place, if it has one.
+func (d *document) addSyntaxError(err error) {
+	msg := err.Error()
+	var p Pos
+	if _, e := fmt.Sscanf(msg, "[%d:%d]", &p.Line, &p.Column); e == nil {
+		msg = msg[strings.Index(msg, "]")+1:]
+	} else if i := strings.Index(msg, "line "); i >= 0 {
+		if _, e := fmt.Sscanf(msg[i:], "line %d:", &p.Line); e == nil {
+			msg = msg[i:]
+			msg = msg[strings.Index(msg, ":")+1:]
+		}
+	}
+	d.add(p, "", "is not YAML: "+oneLine(msg), "check indentation and quotes here and in the line above")
+}
+
+// oneLine makes a foreign message fit into ours: its first line, without what a terminal would act upon.
+func oneLine(s string) string {
+	s = strings.TrimSpace(s)
+	if i := strings.IndexByte(s, '\n'); i >= 0 {
+		s = s[:i]
+	}
+	if !utf8.ValidString(s) || strings.ContainsFunc(s, unprintable) {
+		return quote(s)
+	}
+	return s
+}
