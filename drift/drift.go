@@ -35,7 +35,7 @@ type Field struct {
 	Kind       Kind
 	Want, Have any
 	Pos        spec.Pos // where git says so; zero for Extra
-	// RestartsTasks is false only for instances.
+	// RestartsTasks is false only for instances and executorResources.
 	RestartsTasks bool
 	// Immutable: Marathon refuses the change for an app with persistent volumes.
 	Immutable bool
@@ -50,16 +50,16 @@ type File struct {
 
 // A Difference is everything about one app that differs in one class.
 type Difference struct {
-	App       marathon.AppID
-	Component spec.Component
-	Class     Class
-	Fields    []Field // sorted by path
-	Files     []File  // sorted by path
+	App       marathon.AppID `json:"app"`
+	Component spec.Component `json:"component"`
+	Class     Class          `json:"class"`
+	Fields    []Field        `json:"fields,omitempty"` // sorted by path
+	Files     []File         `json:"files,omitempty"`  // sorted by path
 	// Tasks are the ones concerned (Mixed), Deployments the ones concerned (Foreign).
-	Tasks       []marathon.TaskID
-	Deployments []marathon.DeploymentID
+	Tasks       []marathon.TaskID       `json:"tasks,omitempty"`
+	Deployments []marathon.DeploymentID `json:"deployments,omitempty"`
 	// Why is one line for a person.
-	Why string
+	Why string `json:"why"`
 }
 
 // A Drift is one cluster's differences in a fixed order: by component in creation order, then class.

@@ -61,10 +61,13 @@ func (f *fields) compareBundles(want, have map[string]string) []File {
 	default:
 		f.add(bundlePath, Changed, wantName, haveName)
 	}
+	if found == nil && len(have) > 0 {
+		return nil // damaged: what it held is unknown
+	}
 	return compareFiles(wanted, found)
 }
 
-// openBundle reads a bundle and says in a word which it is; an unreadable one has no files.
+// openBundle reads a bundle and says in a word which it is; a damaged one, or none, is a nil map.
 func openBundle(env map[string]string) (map[string]bundle.File, string) {
 	b, err := bundle.FromEnv(env)
 	if errors.Is(err, bundle.ErrNoBundle) {
