@@ -1,0 +1,95 @@
+package render
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/esfleet/esfleet/render/bootstrap"
+	"github.com/esfleet/esfleet/render/bundle"
+	"github.com/esfleet/esfleet/spec"
+)
+
+// discovery renders the ring: the one TCP address by which nodes find the masters.
+func (r *renderer) discovery() (*draft, error) {
+	s := r.c.Discovery
+	d := &draft{
+		instances: s.Replicas, cpus: s.CPUs, mem: s.Memory, image: s.Image,
+		env:         s.Env,
+		constraints: perHost(1, nil), // a fixed port fits a host once
+		upgrade:     half,
+		from: map[string]string{
+			"instances": "discovery.replicas", "cpus": "discovery.cpus", "mem": "discovery.memory", "env": "discovery.env",
+			"container.docker.image": "discovery.image", "cmd": "discovery.command", "portDefinitions[0]": "discovery.port",
+		},
+	}
+	switch s.Mode {
+	case spec.Static:
+		return nil, nil
+	case spec.HAProxy:
+		return d, r.haproxy(d)
+	case spec.Bamboo:
+		return d, r.bamboo(d)
+	}
+	return nil, fmt.Errorf("%s: discovery mode %q is unknown; write haproxy, bamboo or static", s.Pos, s.Mode)
+}
+
+// haproxy is HAProxy with a loop that keeps its backend equal to the masters that Marathon shows.
+func (r *renderer) haproxy(d *draft) error {
+	s := r.c.Discovery
+	facts := map[string]string{
+		"masters_app": string(AppID(r.c.ID, r.c.MasterComponent())),
+		"front_port":  strconv.Itoa(s.Port),
+		"stats_port":  strconv.Itoa(s.StatsPort),
+		"interval":    "5",
+	}
+	b, err := bundle.Pack(append(bootstrap.Discovery(), bootstrap.Facts(facts)))
+	if err != nil {
+		return err
+	}
+	d.bundle, d.cmd = b, bootstrap.Command(b)
+	d.own = map[string]string{"ESFLEET_MARATHON": strings.Join(r.t.NodeURLs, ",")}
+	r.front(d)
+	if s.Command != "" {
+		d.cmd, d.bundle = s.Command, nil
+	}
+	return nil
+}
+
+// front gives the app its ports and checks the last of them.
+func (r *renderer) front(d *draft) {
+	s := r.c.Discovery
+	d.ports = []port{{"front", s.Port}}
+	if s.StatsPort != 0 {
+		d.ports = append(d.ports, port{"stats", s.StatsPort})
+		d.health = r.mesosHTTP("/health", 1)
+		return
+	}
+	d.health = r.mesosTCP(0)
+}
+
+// bamboo is the image that teams already run. Its configuration is environment, beside the template inside the image;
+// ZooKeeper, which it cannot do without, is the team's to give in discovery.env.
+func (r *renderer) bamboo(d *draft) error {
+	s := r.c.Discovery
+	d.own = map[string]string{}
+	for k, v := range map[string]string{
+		"MARATHON_ENDPOINT":         strings.Join(r.t.NodeURLs, ","),
+		"MARATHON_USE_EVENT_STREAM": "true",
+		"BAMBOO_ZK_PATH":            fmt.Sprintf("/bamboo/%s/%s", r.c.ID.Group, r.c.ID.Name),
+		"ESFLEET_MASTERS":           string(AppID(r.c.ID, r.c.MasterComponent())),
+		"ESFLEET_FRONT_PORT":        strconv.Itoa(s.Port),
+		"ESFLEET_STATS_PORT":        strconv.Itoa(s.StatsPort),
+	} {
+		if _, ok := s.Env[k]; !ok {
+			d.own[k] = v
+		}
+	}
+	// The sandbox's own address of the moment can only be told by the task.
+	d.cmd = `export BAMBOO_ENDPOINT="http://$HOST:$PORT_BAMBOO" BIND=":$PORT_BAMBOO"; exec /run.sh`
+	if s.Command != "" {
+		d.cmd = s.Command
+	}
+	r.front(d)
+	return nil
+}

@@ -1,0 +1,36 @@
+package render
+
+import (
+	"github.com/esfleet/esfleet/marathonsink/marathon"
+	"github.com/esfleet/esfleet/spec"
+)
+
+// templateName is the index template that esfleet owns in every cluster.
+const templateName = "esfleet-reliability"
+
+// indexTemplates are the reliability rules where elasticsearch.yml may not hold index settings. It is a legacy template
+// of the lowest order, in all versions: those apply before any other legacy template and not at all where a composable
+// one matches, so they never break an index that brings its own. A composable catch-all would shadow legacy templates
+// of the users.
+func indexTemplates(c *spec.Cluster) ([]IndexTemplate, error) {
+	es := c.Elasticsearch
+	opensearch := es.Distribution == spec.OpenSearchDist
+	if !opensearch && !es.Version.AtLeast(5, 0) {
+		return nil, nil
+	}
+	index := map[string]any{"number_of_replicas": c.Indices.Replicas}
+	if t := c.Indices.TotalShardsPerNode; t > 0 {
+		index["routing"] = map[string]any{"allocation": map[string]any{"total_shards_per_node": t}}
+	}
+	body := marathon.Doc{"order": -1, "settings": map[string]any{"index": index}}
+	if opensearch || es.Version.AtLeast(6, 0) {
+		body["index_patterns"] = []string{"*"}
+	} else {
+		body["template"] = "*"
+	}
+	doc, _, err := canonical(body)
+	if err != nil {
+		return nil, err
+	}
+	return []IndexTemplate{{Name: templateName, Path: "_template/" + templateName, Body: doc}}, nil
+}
