@@ -1,0 +1,95 @@
+package marathonsink
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Options say how to reach one Marathon.
+type Options struct {
+	// URLs of the members of one Marathon cluster, for instance http://m1:8080. Reads go to the next one when one
+	// fails; a write goes to one of them, once. Events are followed to a leader only if it is listed here.
+	URLs        []string
+	Credentials Credentials
+	// Transport replaces the network, for instance by a simulator in the same process. nil makes connections of the
+	// client's own, bounded, with a fresh one for each write.
+	Transport http.RoundTripper
+	// Timeout bounds each exchange from dialing to the last byte; 30 s if zero. Events have none.
+	Timeout time.Duration
+	// MaxBody bounds the list of apps in bytes as decoded, 512 MiB if zero. It is read app by app and never held.
+	MaxBody int64
+	// Logger gets one debug line a call, without bodies, queries and credentials. nil is silent.
+	Logger *slog.Logger
+}
+
+const (
+	defaultTimeout = 30 * time.Second
+	defaultMaxBody = 512 << 20
+
+	// maxItem bounds one app, deployment or queue entry of an answer. A definition is at most 1 MiB; the rest is tasks.
+	maxItem = 16 << 20
+	// maxErrorBody is how much of a refusal is read.
+	maxErrorBody = 64 << 10
+	// maxRequestBody: a definition above 1 MiB ends Marathon's leader (marathon-lab-api §0.3), and a caller that
+	// repeated the write would end one leader after the other.
+	maxRequestBody = 900_000
+)
+
+// Credentials go with every request to the configured URLs, and nowhere else. They never print themselves: they live
+// in a closure, which no formatting verb looks into.
+type Credentials struct{ header func() string }
+
+// BasicAuth is Marathon's --http_credentials.
+func BasicAuth(user, password string) Credentials {
+	r := http.Request{Header: http.Header{}}
+	r.SetBasicAuth(user, password)
+	value := r.Header.Get("Authorization")
+	return Credentials{func() string { return value }}
+}
+
+// BearerToken is for a proxy in front of Marathon that wants a token.
+func BearerToken(token string) Credentials {
+	value := "Bearer " + token
+	return Credentials{func() string { return value }}
+}
+
+// String never shows a secret.
+func (c Credentials) String() string {
+	if c.header == nil {
+		return "none"
+	}
+	return "set"
+}
+
+func (c Credentials) sign(r *http.Request) {
+	if c.header != nil {
+		r.Header.Set("Authorization", c.header())
+	}
+}
+
+// parseURLs refuses what would leak or mislead later. The texts name the place in the list and never the URL itself,
+// which may hold a password.
+func parseURLs(list []string) ([]*url.URL, error) {
+	if len(list) == 0 {
+		return nil, errors.New("no Marathon URL: give at least one, for instance http://marathon:8080")
+	}
+	var out []*url.URL
+	for i, s := range list {
+		u, err := url.Parse(strings.TrimSuffix(s, "/"))
+		switch {
+		case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "":
+			return nil, fmt.Errorf("Marathon URL %d is not of the form http://host:port", i+1)
+		case u.User != nil:
+			return nil, fmt.Errorf("Marathon URL %d contains a user: credentials do not belong into a URL, which is logged", i+1)
+		case u.RawQuery != "" || u.Fragment != "":
+			return nil, fmt.Errorf("Marathon URL %d has a query or fragment: leave it out", i+1)
+		}
+		out = append(out, u)
+	}
+	return out, nil
+}

@@ -1,0 +1,129 @@
+package marathonsink
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/esfleet/esfleet/marathonsink/marathon"
+)
+
+// State reads everything that drift and plan may know, or fails: never half of it.
+//
+// It is one GET of the app list. Only if some app is in a deployment also one of the deployments, and only if an app of
+// ours lacks tasks also one of the queue (Queue is nil otherwise). All are answers of the same leader; a change in
+// between is an error of KindUnknown.
+//
+// Apps with the label esfleet.fleet are complete. Of others, which are foreign, only id, labels, instances, versions
+// and deployments are there; Doc and Tasks are nil.
+//
+// prev is the State read before, nil to decode everything anew: an app whose bytes did not change is the same *App in
+// both, so apps must not be modified. The body is never held: memory is that of the largest app and of the result.
+func (c *Client) State(ctx context.Context, prev *marathon.State) (*marathon.State, error) {
+	c.stateMu.Lock()
+	defer c.stateMu.Unlock()
+	s := &marathon.State{}
+	seen, err := c.readApps(ctx, prev, s)
+	if err != nil {
+		return nil, err
+	}
+	if inDeployment(s) {
+		list, leader, err := c.deployments(ctx)
+		if err := sameLeader(s.Leader, leader, err); err != nil {
+			return nil, err
+		}
+		s.Deployments = list
+	}
+	if lacksTasks(s) {
+		list, leader, err := c.queue(ctx)
+		if err := sameLeader(s.Leader, leader, err); err != nil {
+			return nil, err
+		}
+		s.Queue = list
+	}
+	info, err := c.infoOf(ctx, s.Leader)
+	if err := sameLeader(s.Leader, info.answeredBy, err); err != nil {
+		return nil, err
+	}
+	s.Version = info.Version
+	c.seen = seen
+	return s, nil
+}
+
+func (c *Client) readApps(ctx context.Context, prev, s *marathon.State) (map[[sha256.Size]byte]*marathon.App, error) {
+	query := url.Values{"embed": {"apps.tasks", "apps.counts", "apps.deployments", "apps.lastTaskFailure"}}
+	var seen map[[sha256.Size]byte]*marathon.App
+	leader, err := c.list(ctx, request{op: "list apps", path: "/v2/apps", query: query}, "apps", func() func([]byte) error {
+		s.Apps = make(map[marathon.AppID]*marathon.App, len(c.seen))
+		seen = make(map[[sha256.Size]byte]*marathon.App, len(c.seen))
+		s.ReadAt = time.Now() // what the answer says was true after this
+		return func(span []byte) error {
+			digest := sha256.Sum256(span)
+			app := c.unchanged(prev, digest)
+			if app == nil {
+				var err error
+				if app, err = parseSpan(span); err != nil {
+					return err
+				}
+			}
+			if s.Apps[app.ID] != nil {
+				return fmt.Errorf("app %s is there twice", app.ID)
+			}
+			s.Apps[app.ID], seen[digest] = app, app
+			return nil
+		}
+	})
+	s.Leader = leader
+	return seen, err
+}
+
+// unchanged is the app of prev that had these very bytes.
+func (c *Client) unchanged(prev *marathon.State, digest [sha256.Size]byte) *marathon.App {
+	if prev == nil {
+		return nil
+	}
+	if app := c.seen[digest]; app != nil && prev.Apps[app.ID] == app {
+		return app
+	}
+	return nil
+}
+
+var fleetLabel = []byte(`"` + marathon.LabelFleet + `"`)
+
+func parseSpan(span []byte) (*marathon.App, error) {
+	if bytes.Contains(span, fleetLabel) {
+		if app, err := marathon.ParseApp(span); err != nil || app.Labels[marathon.LabelFleet] != "" {
+			return app, err
+		}
+	}
+	return marathon.ParseForeign(span)
+}
+
+func inDeployment(s *marathon.State) bool {
+	for _, app := range s.Apps {
+		if len(app.Deployments) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func lacksTasks(s *marathon.State) bool {
+	for _, app := range s.Apps {
+		if app.Doc != nil && app.TasksRunning < app.Instances {
+			return true
+		}
+	}
+	return false
+}
+
+func sameLeader(want, got string, err error) error {
+	if err != nil || want == got {
+		return err
+	}
+	return &Error{Op: "read state", Kind: KindUnknown,
+		Message: "the leader changed from " + clean(want, 100) + " to " + clean(got, 100) + " between two reads; read again"}
+}
