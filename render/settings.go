@@ -106,7 +106,7 @@ func (r *renderer) settings(component spec.Component, n *spec.Nodes) map[string]
 
 // defaults are what a cluster's own elasticsearch.yml may override.
 func (r *renderer) defaults(n *spec.Nodes) map[string]any {
-	s := map[string]any{"cluster.name": string(r.c.ID.Group) + "-" + string(r.c.ID.Name)}
+	s := map[string]any{"cluster.name": ClusterName(r.c)}
 	if n.PerHost > 1 {
 		// Without it two copies of a shard may lie on two nodes of one host.
 		s["cluster.routing.allocation.same_shard.host"] = true

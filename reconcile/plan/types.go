@@ -1,7 +1,7 @@
 // Package plan orders a cluster's drift into steps, and says why it will not take one.
 //
-// In: what git wants, how live differs, and Facts. Out: a Plan: Steps in order, Holds and Waits, each with its reason.
-// It reads no clock, network, random source or map order: all it may know is in its arguments.
+// In: what git wants, how live differs, and Facts. Out: a Cluster plan: Steps in order, Holds and Waits, each with its
+// reason. It reads no clock, network, random source or map order: all it may know is in its arguments.
 package plan
 
 import (
@@ -14,53 +14,50 @@ import (
 // A Verb is a kind of step.
 type Verb string
 
-// The verbs. Each is one call to Marathon (RecordUUID and Suspend are label changes of the gate, which runs nothing).
+// The verbs. Each is one call to Marathon; RecordUUID changes a label of the gate, which runs nothing.
 const (
 	CreateApp  Verb = "create"
 	ScaleOut   Verb = "scale-out"
-	UpdateApp  Verb = "update"
+	ScaleIn    Verb = "scale-in" // stateless components only
+	UpdateApp  Verb = "update"   // stateless components and the gate only
 	RecordUUID Verb = "record-uuid"
-	StopApp    Verb = "stop"     // scale to 0; volumes are kept
-	CancelOwn  Verb = "cancel"   // force-cancel a deployment that esfleet itself left open
-	ScaleInApp Verb = "scale-in" // stateless components only
+	StopApp    Verb = "stop"   // scale to 0; volumes are kept
+	CancelOwn  Verb = "cancel" // force-cancel a deployment that this very daemon started
 )
 
 // A Step is one effect. It is data: it can be compared, printed, journalled.
 type Step struct {
-	Cluster   spec.ClusterID
-	Verb      Verb
-	App       marathon.AppID
-	Component spec.Component
-	// Doc is the complete definition for CreateApp and UpdateApp.
-	Doc marathon.Doc `json:",omitempty"`
-	// Instances is the target for the scaling verbs; From the number now.
-	Instances, FromInstances int
-	// Deployment is the one to cancel.
-	Deployment marathon.DeploymentID `json:",omitempty"`
-	// UUID is the Elasticsearch cluster's, for RecordUUID.
-	UUID string `json:",omitempty"`
-	Pos  spec.Pos
-	Why  string
+	Cluster   spec.ClusterID          `json:"-"`
+	Verb      Verb                    `json:"verb"`
+	App       marathon.AppID          `json:"app"`
+	Component spec.Component          `json:"component"`
+	Doc       marathon.Doc            `json:"-"` // complete definition for CreateApp, UpdateApp and RecordUUID
+	Instances int                     `json:"instances"`
+	From      int                     `json:"from"` // instances now
+	Seen      time.Time               `json:"-"`    // version of the live app that was judged; zero for CreateApp
+	Cancel    []marathon.DeploymentID `json:"cancel,omitempty"`
+	// After says what must happen first; "" means that the step is due now.
+	After string   `json:"after,omitempty"`
+	Pos   spec.Pos `json:"-"`
+	Why   string   `json:"why"`
 }
 
 // A Hold is a step the plan wants but won't take. Why is written for the person on call, WayOut says what to do.
 type Hold struct {
-	Cluster   spec.ClusterID
-	App       marathon.AppID
-	Component spec.Component
-	Rule      string
-	Why       string
-	WayOut    string
-	Pos       spec.Pos
+	App       marathon.AppID `json:"app,omitempty"`
+	Component spec.Component `json:"component,omitempty"`
+	Rule      string         `json:"rule"`
+	Why       string         `json:"why"`
+	WayOut    string         `json:"wayOut,omitempty"`
+	Pos       spec.Pos       `json:"-"`
 }
 
-// A Wait is something under way that must end before the next step.
+// A Wait is something under way, or not known yet, that must end before a step.
 type Wait struct {
-	Cluster   spec.ClusterID
-	App       marathon.AppID
-	Component spec.Component
-	Rule      string
-	Why       string
+	App       marathon.AppID `json:"app,omitempty"`
+	Component spec.Component `json:"component,omitempty"`
+	Rule      string         `json:"rule"`
+	Why       string         `json:"why"`
 }
 
 // A Phase is a cluster's state in one word.
@@ -69,52 +66,95 @@ type Phase string
 // Phases.
 const (
 	Converged   Phase = "converged"
-	Converging  Phase = "converging" // a step is due
+	Converging  Phase = "converging" // a step is due now
 	Waiting     Phase = "waiting"    // for something under way
-	Held        Phase = "held"       // nothing more can be done without a person
+	Held        Phase = "held"       // nothing more is done without a person
 	IsSuspended Phase = "suspended"
+	IsRetired   Phase = "retired" // stopped as git says, volumes kept
 	Unknown     Phase = "unknown" // a fact is missing; nothing is done
 )
 
-// A Cluster is one cluster's plan. The first Step is due now if Waits is empty; the others follow in order, each after
-// a fresh look.
+// A Cluster is one cluster's plan.
 type Cluster struct {
 	ID    spec.ClusterID
 	Phase Phase
-	Steps []Step
+	Steps []Step // in order; Next is the one due now
 	Holds []Hold
 	Waits []Wait
+	// Progress is what runs of what is wanted, by component in creation order.
+	Progress []Progress
+}
+
+// Progress is how many tasks of a component run, healthy and with the current definition, of how many wanted.
+type Progress struct {
+	Component spec.Component `json:"component"`
+	App       marathon.AppID `json:"app"`
+	Ready     int            `json:"ready"`
+	Want      int            `json:"want"`
+	Exists    bool           `json:"exists"`
 }
 
 // Next is the step due now; nil if none is.
 func (c *Cluster) Next() *Step {
-	if len(c.Waits) > 0 || len(c.Steps) == 0 || c.Phase != Converging {
+	if c.Phase != Converging {
 		return nil
 	}
-	return &c.Steps[0]
+	for i := range c.Steps {
+		if c.Steps[i].After == "" {
+			return &c.Steps[i]
+		}
+	}
+	return nil
 }
 
-// Facts are what plan may know beside the drift.
+// Facts are what plan may know beside git and the drift.
 type Facts struct {
 	Now      time.Time
 	Marathon *marathon.State
-	// Elasticsearch is what the cluster itself answered; the zero value is "not asked".
+	// Elasticsearch is what the cluster itself answered; the zero value is "not asked". Where the plan needs an answer it
+	// Waits with RuleAskElasticsearch; ask then, and make the plan again.
 	Elasticsearch Elasticsearch
-	// Suspended is the reason if writes are suspended, by git or by the gate's label.
-	Suspended string
-	// Guard is non-empty if the commit's blast radius awaits a word in git; no step is taken.
-	Guard string
+	// OwnDeployments are those this very process started. After a restart nobody can tell whose one is: it is foreign.
+	OwnDeployments map[marathon.DeploymentID]bool
+	// Settling, if not empty, says why live state cannot be trusted yet (an answer was lost, the leader changed).
+	Settling string
+	// Guard, if not nil, is the fleet's blast radius guard: nothing is changed in clusters that already exist.
+	Guard *Hold
 }
 
 // Elasticsearch is one bounded answer from the cluster, or why there is none.
 type Elasticsearch struct {
 	Asked bool
-	// Known is false if the answer was late, cut, from another cluster or contradicted itself; Why says which.
-	Known bool
-	Why   string
-	Name  string
-	UUID  string
-	// Status is green, yellow or red.
-	Status           string
+	// Known is false if the answer was late, cut, or from another cluster; Why says which.
+	Known            bool
+	Why              string
+	Name, UUID       string
+	Status           string // green, yellow or red
 	Nodes, DataNodes int
 }
+
+// Rules name why something is held or waited for. Logs, status, metrics and documents use these names.
+const (
+	RuleAskElasticsearch     = "elasticsearch-not-asked"
+	RuleElasticsearchUnknown = "elasticsearch-unknown"
+	RuleForeignCluster       = "another-cluster-answers"
+	RuleNotGreen             = "cluster-not-green"
+	RuleNotReady             = "tasks-not-ready"
+	RuleDeployment           = "deployment-open"
+	RuleForeignDeployment    = "foreign-deployment"
+	RuleSettling             = "state-not-settled"
+	RuleNeedsRoll            = "restart-needs-elasticsearch"
+	RuleImmutable            = "immutable-with-volumes"
+	RuleScaleInDrain         = "scale-in-needs-drain"
+	RuleQuorum               = "quorum-is-set-by-hand"
+	RuleOneThing             = "config-and-instances-apart"
+	RuleOldVersionRuns       = "old-definition-runs"
+	RuleLeftOver             = "left-over-instances"
+	RuleUnreachable          = "instance-unreachable"
+	RuleMarathonVersion      = "marathon-version"
+	RuleReportOnly           = "report-only"
+	RuleBlastRadius          = "blast-radius"
+	RuleVanished             = "vanished-from-git"
+	RuleForeignApp           = "foreign-app"
+	RuleVolumesKept          = "volumes-kept"
+)

@@ -1,0 +1,240 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/esfleet/esfleet/marathonsink/marathon"
+	"github.com/esfleet/esfleet/render"
+	"github.com/esfleet/esfleet/spec"
+)
+
+// ready says whether the app runs what it should, and waits if it does not. Success is what the tasks show, never what a
+// deployment claims: a deployment ends happily with tasks that were only scheduled (marathon-lab-roll E0).
+func (m *maker) ready(a *render.App, live *marathon.App) bool {
+	if a.Component == spec.Gate {
+		return true
+	}
+	n := readyTasks(live)
+	if n >= live.Instances && live.Instances >= a.Instances {
+		return true
+	}
+	if n < live.Instances {
+		m.wait(Wait{App: a.ID, Component: a.Component, Rule: RuleNotReady, Why: m.notReady(a, live, n)})
+	}
+	return false
+}
+
+// notReady tells the person on call where the missing tasks are: what Marathon waits for, or their last words.
+func (m *maker) notReady(a *render.App, live *marathon.App, n int) string {
+	why := fmt.Sprintf("%s: %d of %d tasks are up and healthy", a.ID.Name(), n, live.Instances)
+	for _, q := range m.facts.Marathon.Queue {
+		if q.App != a.ID {
+			continue
+		}
+		if q.BackoffSeconds > 0 {
+			why += fmt.Sprintf("; the next start is held back for %d s after failures", q.BackoffSeconds)
+		}
+		if r := rejections(q); r != "" {
+			why += "; no offer fits: " + r
+		}
+	}
+	if live.LastTaskFailure != "" && n < live.Instances {
+		why += "; last failure: " + firstLine(live.LastTaskFailure, 200)
+	}
+	return why
+}
+
+func rejections(q marathon.QueueItem) string {
+	var parts []string
+	for _, reason := range sortedKeys(q.Rejections) {
+		if k := q.Rejections[reason]; k > 0 {
+			parts = append(parts, fmt.Sprintf("%s on %d of %d", reason, k, q.Offers))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func firstLine(s string, most int) string {
+	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
+	if r := []rune(s); len(r) > most {
+		s = string(r[:most]) + "…"
+	}
+	return s
+}
+
+// readyTasks counts tasks that run, are healthy where the app has health checks, and are of the current definition.
+func readyTasks(live *marathon.App) int {
+	checks, _ := live.Doc["healthChecks"].([]any)
+	n := 0
+	for _, t := range live.Tasks {
+		if t.Running() && (len(checks) == 0 || Healthy(t)) && !outdated(t, live) {
+			n++
+		}
+	}
+	return n
+}
+
+// outdated says that the task runs a definition older than the app's. Never compare for equality: a scaling changes the
+// version too, and leaves older tasks right as they are.
+func outdated(t marathon.Task, live *marathon.App) bool {
+	v, err := time.Parse(time.RFC3339, t.Version)
+	return err != nil || v.Before(live.LastConfigChange)
+}
+
+// Healthy says whether the newest health result of a task is good. A resident's list holds one entry for every version and
+// run it ever had (marathon-lab-old §6), so the first entry proves nothing.
+func Healthy(t marathon.Task) bool {
+	newest, alive := "", false
+	for _, r := range t.HealthCheckResults {
+		at := max(r.LastSuccess, r.LastFailure) // RFC 3339 in UTC sorts as text
+		if at >= newest {
+			newest, alive = at, r.Alive
+		}
+	}
+	return alive
+}
+
+// formation plans the record of the cluster's identity: with the uuid on the gate nobody ever bootstraps again. It says
+// whether later components may follow.
+func (m *maker) formation(a *render.App, ready bool) bool {
+	gate := m.live(m.want.App(spec.Gate).ID)
+	if gate == nil {
+		return false
+	}
+	recorded := gate.Labels[marathon.LabelClusterUUID]
+	if !ready || recorded != "" && !m.createsAny() {
+		return recorded != ""
+	}
+	if !m.asked() {
+		return false
+	}
+	es := m.facts.Elasticsearch
+	switch {
+	case recorded != "" && es.UUID != recorded, es.Name != render.ClusterName(m.want.Spec):
+		m.hold(Hold{App: a.ID, Component: a.Component, Rule: RuleForeignCluster,
+			Why:    fmt.Sprintf("the nodes of %s answer as cluster %q (%s), recorded is %q (%s)", a.ID, es.Name, es.UUID, render.ClusterName(m.want.Spec), recorded),
+			WayOut: "find out who answers there before anything else is done"})
+		return false
+	case recorded != "":
+		return true
+	case len(m.facts.Marathon.LockedBy(gate.ID)) > 0:
+		m.wait(Wait{App: gate.ID, Component: spec.Gate, Rule: RuleDeployment, Why: "gate: a deployment is open"})
+		return false
+	}
+	desired := m.want.App(spec.Gate)
+	m.step(Step{Verb: RecordUUID, App: gate.ID, Component: spec.Gate, Seen: gate.Version, From: gate.Instances, Instances: gate.Instances,
+		Doc: GateDoc(desired.Doc, gate.Labels, map[string]string{marathon.LabelClusterUUID: es.UUID}),
+		Why: "the cluster has formed as " + es.UUID})
+	return false
+}
+
+// createsAny says whether any component still has to be created.
+func (m *maker) createsAny() bool { return m.createsAfter(-1) }
+
+// asked makes sure that there is an answer from Elasticsearch to decide on.
+func (m *maker) asked() bool {
+	es := m.facts.Elasticsearch
+	switch {
+	case !es.Asked:
+		m.wait(Wait{Rule: RuleAskElasticsearch, Why: "the cluster has not been asked yet"})
+		return false
+	case !es.Known:
+		m.wait(Wait{Rule: RuleElasticsearchUnknown, Why: es.Why})
+		return false
+	}
+	return true
+}
+
+// green says whether data nodes have joined and every shard is placed: what comes after stands on a cluster that works.
+func (m *maker) green() bool {
+	if !m.asked() {
+		return false
+	}
+	es := m.facts.Elasticsearch
+	want := m.want.Spec.Nodes[spec.Data].Replicas
+	if es.Status != "green" || es.DataNodes < want {
+		m.wait(Wait{Rule: RuleNotGreen, Why: fmt.Sprintf("the cluster is %s with %d of %d data nodes", es.Status, es.DataNodes, want)})
+		return false
+	}
+	return true
+}
+
+// suspension finds why nothing may be written: in git, or on the gate.
+func (m *maker) suspension() string {
+	if s := m.want.Spec.Suspend; s != nil && (s.Until.IsZero() || m.facts.Now.Before(s.Until)) {
+		return suspendedWhy(*s, "in git")
+	}
+	if gate := m.want.App(spec.Gate); gate != nil {
+		if live := m.live(gate.ID); live != nil {
+			if s, ok := ReadSuspension(live.Labels[marathon.LabelSuspended]); ok && (s.Until.IsZero() || m.facts.Now.Before(s.Until)) {
+				return suspendedWhy(s, "on the gate")
+			}
+		}
+	}
+	return ""
+}
+
+// Suspended says why writes to the cluster are suspended, "" if they are not.
+func Suspended(want *render.Desired, f Facts) string {
+	m := &maker{want: want, facts: f}
+	return m.suspension()
+}
+
+func suspendedWhy(s spec.Suspension, where string) string {
+	why := s.Reason
+	if s.By != "" {
+		why += " (" + s.By + ")"
+	}
+	if !s.Until.IsZero() {
+		why += ", until " + s.Until.UTC().Format(time.RFC3339)
+	}
+	return why + ", " + where
+}
+
+// ReadSuspension reads the gate's label. A label that cannot be read suspends: an unknown state is not a good state.
+func ReadSuspension(label string) (spec.Suspension, bool) {
+	if label == "" {
+		return spec.Suspension{}, false
+	}
+	var raw struct {
+		Reason, By string
+		Until      time.Time
+	}
+	if err := json.Unmarshal([]byte(label), &raw); err != nil {
+		return spec.Suspension{Reason: "the gate's label " + marathon.LabelSuspended + " cannot be read"}, true
+	}
+	return spec.Suspension{Reason: firstLine(raw.Reason, 200), By: firstLine(raw.By, 80), Until: raw.Until}, true
+}
+
+// WriteSuspension is the label for s.
+func WriteSuspension(s spec.Suspension) string {
+	raw := map[string]any{"reason": s.Reason, "by": s.By}
+	if !s.Until.IsZero() {
+		raw["until"] = s.Until.UTC().Format(time.RFC3339)
+	}
+	b, err := json.Marshal(raw)
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	return string(b)
+}
+
+func (m *maker) progress() {
+	for _, a := range m.want.Apps {
+		if a.Component == spec.Gate {
+			continue
+		}
+		p := Progress{Component: a.Component, App: a.ID, Want: a.Instances}
+		if live := m.live(a.ID); live != nil {
+			p.Exists, p.Ready = true, readyTasks(live)
+		}
+		m.out.Progress = append(m.out.Progress, p)
+	}
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
