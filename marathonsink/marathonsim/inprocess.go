@@ -1,0 +1,169 @@
+package marathonsim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+)
+
+// Transport reaches the Sim, and the ports of its running tasks, without a socket: a request to a task's host:port
+// goes to that task, any other to Marathon. Event streams stream; a request's context ends it.
+func (s *Sim) Transport() http.RoundTripper { return transport{s} }
+
+type transport struct{ sim *Sim }
+
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	host := r.URL.Host
+	t.sim.mu.Lock()
+	in := t.sim.listeners[host]
+	isTask := in != nil || t.sim.isAgentAddress(host)
+	var p Process
+	if in != nil && !in.killing {
+		p = in.process
+	}
+	closed := t.sim.isClosed
+	t.sim.mu.Unlock()
+	switch {
+	case closed:
+		return nil, errors.New("marathonsim: closed")
+	case p != nil:
+		return p.Do(r)
+	case isTask:
+		return nil, fmt.Errorf("dial tcp %s: %w", host, errRefused)
+	}
+	return roundTrip(t.sim, r, t.sim.ctx)
+}
+
+// isAgentAddress says whether a host:port lies on an agent: nothing but tasks answers there.
+func (s *Sim) isAgentAddress(hostport string) bool {
+	host, _, ok := strings.Cut(hostport, ":")
+	for _, ag := range s.agents {
+		if ok && ag.Hostname == host {
+			return true
+		}
+	}
+	return false
+}
+
+// roundTrip lets a handler answer a request. The answer begins when the handler first writes; its body ends with the
+// handler, with the request's context or with life.
+func roundTrip(h http.Handler, r *http.Request, life context.Context) (*http.Response, error) {
+	ctx, cancel := context.WithCancel(r.Context())
+	stop := context.AfterFunc(life, cancel)
+	in := r.Clone(ctx)
+	if in.Body == nil {
+		in.Body = http.NoBody
+	}
+	if in.Host == "" {
+		in.Host = r.URL.Host
+	}
+	in.RequestURI = r.URL.RequestURI()
+	in.RemoteAddr = "127.0.0.1:1"
+	out := &answer{header: http.Header{}, begun: make(chan struct{}), wake: make(chan struct{}, 1), cancel: cancel}
+	go func() {
+		defer stop()
+		defer out.finish()
+		defer in.Body.Close()
+		h.ServeHTTP(out, in)
+	}()
+	select {
+	case <-out.begun:
+	case <-ctx.Done():
+		if err := context.Cause(r.Context()); err != nil {
+			return nil, err
+		}
+		return nil, io.ErrUnexpectedEOF
+	}
+	return &http.Response{
+		Status: fmt.Sprintf("%d %s", out.code, http.StatusText(out.code)), StatusCode: out.code,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: out.sent, Body: &answerBody{out, ctx},
+		ContentLength: -1, Request: r,
+	}, nil
+}
+
+// An answer is what a handler writes; it never makes the handler wait for the reader.
+type answer struct {
+	header, sent http.Header
+	code         int
+	begun        chan struct{}
+	wake         chan struct{}
+	cancel       context.CancelFunc
+
+	mu   sync.Mutex
+	buf  []byte
+	done bool
+}
+
+func (a *answer) Header() http.Header { return a.header }
+
+func (a *answer) WriteHeader(code int) {
+	if a.code != 0 || code < 200 {
+		return
+	}
+	a.code, a.sent = code, a.header.Clone()
+	close(a.begun)
+}
+
+func (a *answer) Write(b []byte) (int, error) {
+	a.WriteHeader(http.StatusOK)
+	a.mu.Lock()
+	a.buf = append(a.buf, b...)
+	a.mu.Unlock()
+	a.signal()
+	return len(b), nil
+}
+
+// Flush has nothing to do: what is written can be read at once.
+func (a *answer) Flush() { a.WriteHeader(http.StatusOK) }
+
+func (a *answer) signal() {
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (a *answer) finish() {
+	a.WriteHeader(http.StatusOK)
+	a.mu.Lock()
+	a.done = true
+	a.mu.Unlock()
+	a.signal()
+}
+
+type answerBody struct {
+	a   *answer
+	ctx context.Context
+}
+
+func (b *answerBody) Read(p []byte) (int, error) {
+	for {
+		b.a.mu.Lock()
+		n := copy(p, b.a.buf)
+		b.a.buf = b.a.buf[n:]
+		done := b.a.done
+		b.a.mu.Unlock()
+		if n > 0 {
+			return n, nil
+		}
+		if done {
+			return 0, io.EOF
+		}
+		if err := b.ctx.Err(); err != nil {
+			return 0, err
+		}
+		select {
+		case <-b.a.wake:
+		case <-b.ctx.Done():
+		}
+	}
+}
+
+func (b *answerBody) Close() error {
+	b.a.cancel()
+	return nil
+}
