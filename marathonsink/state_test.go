@@ -301,10 +301,12 @@ func TestAnAppThatIsNotThereIsToldFromAnAnswerThatIsNoAnswer(t *testing.T) {
 
 func TestReadsGoOnToTheNextMemberAndStayThere(t *testing.T) {
 	failures := map[string]func() (*http.Response, error){
-		"no connection":    func() (*http.Response, error) { return nil, errors.New("connection refused") },
-		"empty 500":        func() (*http.Response, error) { return reply(500, "", "X-Marathon-Leader", ""), nil },
-		"empty 502":        func() (*http.Response, error) { return reply(502, "", "X-Marathon-Leader", ""), nil },
-		"old leader":       func() (*http.Response, error) { return reply(500, `{"message":"not currently active (Actor[x])"}`), nil },
+		"no connection": func() (*http.Response, error) { return nil, errors.New("connection refused") },
+		"empty 500":     func() (*http.Response, error) { return reply(500, "", "X-Marathon-Leader", ""), nil },
+		"empty 502":     func() (*http.Response, error) { return reply(502, "", "X-Marathon-Leader", ""), nil },
+		"old leader": func() (*http.Response, error) {
+			return reply(500, `{"message":"not currently active (Actor[x])"}`), nil
+		},
 		"answer is cut":    func() (*http.Response, error) { return reply(200, info[:20]), nil },
 		"a proxy's page":   func() (*http.Response, error) { return reply(200, "<html>", "Content-Type", "text/html"), nil },
 		"too many at once": func() (*http.Response, error) { return reply(503, ""), nil },
