@@ -130,6 +130,7 @@ func (r *renderer) facts(component spec.Component, n *spec.Nodes) map[string]str
 		"heap_mib":     strconv.FormatInt(n.Heap.MiB(), 10),
 		"volume":       "",
 		"unique":       flag(n.PerHost <= 1),
+		"app":          string(AppID(r.c.ID, component)),
 		"gate_app":     string(AppID(r.c.ID, spec.Gate)),
 		"discovery":    string(r.c.Discovery.Mode),
 		"ring_app":     string(AppID(r.c.ID, spec.Discovery)),
@@ -153,7 +154,7 @@ func (r *renderer) facts(component spec.Component, n *spec.Nodes) map[string]str
 // patience is how many seconds a booting node waits for Marathon before it gives up with a message: less than the grace
 // of the health check, which would end it without one.
 func patience(k spec.Checks) int {
-	return max(30, seconds(k.Grace)*3/4)
+	return max(1, seconds(k.Grace)*3/4)
 }
 
 func flag(b bool) string {

@@ -17,6 +17,8 @@ func (r *renderer) kibana(s *spec.KibanaSpec) (*draft, error) {
 		"home":      s.Home,
 		"key_hosts": "elasticsearch.hosts",
 		"binary":    "kibana",
+		"name":      r.c.ID.String(),
+		"run_as":    es.User,
 		"port":      strconv.Itoa(s.Port),
 		"patience":  strconv.Itoa(patience(r.c.Checks)),
 	}
