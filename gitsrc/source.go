@@ -148,7 +148,7 @@ const FleetFile = "fleet.yaml"
 
 // Open makes the Source that o describes. It touches no network: an error is a mistake in o, or a mirror directory that
 // cannot be used. The first Refresh asks the origin.
-func Open(o Options) (Source, error) {
+func Open(_ context.Context, o Options) (Source, error) {
 	given := 0
 	for _, s := range []string{o.URL, o.Dir, o.LocalRepo} {
 		if s != "" {
