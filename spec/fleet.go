@@ -53,6 +53,9 @@ func (p Pos) String() string {
 	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
 }
 
+// MarshalText is String, so that a place is one word in JSON.
+func (p Pos) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
 // A Component is one part of a cluster; render makes each one Marathon app.
 type Component string
 

@@ -3,7 +3,6 @@ package plan
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 )
 
@@ -163,4 +162,4 @@ func NewDocument(commit string, plans []Cluster) Document {
 	return d
 }
 
-func orEmpty[T any](s []T) []T { return slices.Concat([]T{}, s) }
+func orEmpty[T any](s []T) []T { return append([]T{}, s...) }

@@ -104,7 +104,7 @@ func (m *maker) converge() {
 		if a.Component == spec.Data && ready && m.createsAfter(i) {
 			ready = m.green()
 		}
-		if !ready && after == "" {
+		if !ready {
 			after = fmt.Sprintf("%s is ready", a.ID.Name())
 			if a.Component == m.want.Spec.MasterComponent() {
 				after = fmt.Sprintf("%s is ready and the cluster's uuid is recorded", a.ID.Name())

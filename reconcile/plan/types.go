@@ -38,7 +38,7 @@ type Step struct {
 	Cancel    []marathon.DeploymentID `json:"cancel,omitempty"`
 	// After says what must happen first; "" means that the step is due now.
 	After string   `json:"after,omitempty"`
-	Pos   spec.Pos `json:"-"`
+	Pos   spec.Pos `json:"at,omitzero"`
 	Why   string   `json:"why"`
 }
 
@@ -49,7 +49,7 @@ type Hold struct {
 	Rule      string         `json:"rule"`
 	Why       string         `json:"why"`
 	WayOut    string         `json:"wayOut,omitempty"`
-	Pos       spec.Pos       `json:"-"`
+	Pos       spec.Pos       `json:"at,omitzero"`
 }
 
 // A Wait is something under way, or not known yet, that must end before a step.

@@ -1,0 +1,171 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/esfleet/esfleet/marathonsink"
+	"github.com/esfleet/esfleet/marathonsink/marathon"
+	"github.com/esfleet/esfleet/reconcile/oplog"
+	"github.com/esfleet/esfleet/reconcile/plan"
+)
+
+// Done is a step and how it ended.
+type Done struct {
+	Step       plan.Step
+	State      oplog.State
+	Deployment marathon.DeploymentID
+	Why        string // empty if done
+	Took       time.Duration
+}
+
+// Act takes the step that is due in each cluster of v, many clusters at once, one effect each. What became of it is for
+// the next Look to find out.
+func (r *Reconciler) Act(ctx context.Context, v *View) []Done {
+	var (
+		wg    sync.WaitGroup
+		mu    sync.Mutex
+		out   []Done
+		slots = make(chan struct{}, r.opts.Parallel)
+	)
+	for i := range v.Clusters {
+		c := &v.Clusters[i]
+		step := c.Plan.Next()
+		if step == nil || ctx.Err() != nil {
+			continue
+		}
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			d := r.take(ctx, v.Commit, c, *step)
+			mu.Lock()
+			out = append(out, d)
+			mu.Unlock()
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+// take writes the step down, takes it, and writes down how it ended.
+func (r *Reconciler) take(ctx context.Context, commit string, c *ClusterView, s plan.Step) Done {
+	start := time.Now()
+	r.mu.Lock()
+	m := r.marathons[c.Marathon]
+	r.mu.Unlock()
+	id, err := r.opts.Journal.Begin(oplog.Entry{Time: start, Cluster: s.Cluster.String(), App: string(s.App), Verb: string(s.Verb),
+		Why: s.Why, Commit: commit, Actor: r.opts.Actor})
+	if err != nil { // what can't be written down isn't done
+		return r.tell(Done{Step: s, State: oplog.Refused, Why: "the operation log cannot be written: " + err.Error()})
+	}
+	d := Done{Step: s}
+	d.Deployment, err = r.effect(ctx, m.client, s)
+	d.State, d.Why = Outcome(err)
+	d.Took = time.Since(start)
+	r.remember(s, d)
+	if err := r.opts.Journal.End(id, oplog.Outcome{State: d.State, Deployment: string(d.Deployment), Error: d.Why, Took: d.Took}); err != nil {
+		r.opts.Log.Error("the operation log lacks the end of a step; it will be shown as unknown", "step", s.Verb, "app", s.App, "error", err)
+	}
+	return r.tell(d)
+}
+
+var errChanged = errors.New("live state has changed since it was looked at")
+
+// effect is the only place where Marathon is changed. An existing app is looked at once more right before.
+func (r *Reconciler) effect(ctx context.Context, m Marathon, s plan.Step) (marathon.DeploymentID, error) {
+	if s.Verb == plan.CreateApp {
+		return m.Create(ctx, s.Doc)
+	}
+	if s.Verb == plan.CancelOwn {
+		for _, id := range s.Cancel {
+			if err := m.Cancel(ctx, id); err != nil {
+				return id, err
+			}
+		}
+		return s.Cancel[0], nil
+	}
+	live, err := m.App(ctx, s.App)
+	if err != nil {
+		return "", refuse(fmt.Errorf("look at %s before %s: %w", s.App, s.Verb, err))
+	}
+	if !live.Version.Equal(s.Seen) || len(live.Deployments) > 0 || live.Instances != s.From {
+		return "", refuse(fmt.Errorf("%s %s: %w", s.Verb, s.App, errChanged))
+	}
+	switch s.Verb {
+	case plan.UpdateApp, plan.RecordUUID:
+		return m.Replace(ctx, s.Doc)
+	case plan.ScaleOut, plan.ScaleIn, plan.StopApp:
+		return m.Scale(ctx, s.App, s.Instances, keptByPartialUpdate(live))
+	}
+	return "", refuse(fmt.Errorf("%s %s: no such verb", s.Verb, s.App))
+}
+
+// keptByPartialUpdate is what Marathon ≥ 1.10 clears, and restarts every task for, if a partial update leaves it out
+// (marathon-lab-api §2).
+func keptByPartialUpdate(live *marathon.App) marathon.Doc {
+	extra := marathon.Doc{}
+	for _, k := range []string{"resourceLimits", "executorResources"} {
+		if v, ok := live.Doc[k]; ok {
+			extra[k] = v
+		}
+	}
+	return extra
+}
+
+// A refusal is an error that came before anything was sent.
+type refusal struct{ err error }
+
+func refuse(err error) error     { return &refusal{err} }
+func (r *refusal) Error() string { return r.err.Error() }
+func (r *refusal) Unwrap() error { return r.err }
+
+// Outcome turns the error of a write into what the operation log says of it. A lost answer is neither yes nor no.
+func Outcome(err error) (oplog.State, string) {
+	var before *refusal
+	switch {
+	case err == nil:
+		return oplog.Done, ""
+	case errors.As(err, &before):
+		return oplog.Refused, strings.TrimSpace(err.Error())
+	}
+	switch marathonsink.KindOf(err) {
+	case marathonsink.KindUnknown, marathonsink.KindCanceled:
+		return oplog.Unknown, err.Error()
+	}
+	return oplog.Refused, err.Error()
+}
+
+// remember keeps what makes the next looks wiser; losing it loses nothing.
+func (r *Reconciler) remember(s plan.Step, d Done) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	if d.State == oplog.Done && d.Deployment != "" && s.Verb != plan.CancelOwn {
+		r.own[d.Deployment] = now
+	}
+	if d.State == oplog.Unknown {
+		r.settling[s.Cluster] = settle{until: now.Add(r.opts.Settle),
+			why: fmt.Sprintf("the answer to %s %s was lost; what Marathon made of it shows in a moment", s.Verb, s.App.Name())}
+	}
+	if d.State == oplog.Refused { // do not knock again at once
+		r.settling[s.Cluster] = settle{until: now.Add(r.opts.Settle / 5), why: fmt.Sprintf("%s %s was refused: %s", s.Verb, s.App.Name(), d.Why)}
+	}
+}
+
+func (r *Reconciler) tell(d Done) Done {
+	log := r.opts.Log.With("cluster", d.Step.Cluster.String(), "verb", d.Step.Verb, "app", d.Step.App, "why", d.Step.Why)
+	switch d.State {
+	case oplog.Done:
+		log.Info("step done", "deployment", d.Deployment)
+	default:
+		log.Warn("step "+string(d.State), "error", d.Why)
+	}
+	if r.opts.Listener != nil {
+		r.opts.Listener(d)
+	}
+	return d
+}

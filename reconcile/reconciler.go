@@ -1,0 +1,120 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/esfleet/esfleet/gitsrc/snapshot"
+	"github.com/esfleet/esfleet/marathonsink/marathon"
+	"github.com/esfleet/esfleet/reconcile/oplog"
+	"github.com/esfleet/esfleet/reconcile/plan"
+	"github.com/esfleet/esfleet/spec"
+)
+
+// A Marathon is what the reconciler needs of one Marathon.
+type Marathon interface {
+	// State is a whole, consistent reading, or an error: never half of one. prev, if not nil, is the reading before.
+	State(ctx context.Context, prev *marathon.State) (*marathon.State, error)
+	// App is one app, read afresh.
+	App(ctx context.Context, id marathon.AppID) (*marathon.App, error)
+	// Create fails with a conflict if the app exists.
+	Create(ctx context.Context, doc marathon.Doc) (marathon.DeploymentID, error)
+	// Replace puts whole definitions in place of the live ones, in one deployment.
+	Replace(ctx context.Context, docs ...marathon.Doc) (marathon.DeploymentID, error)
+	// Scale changes nothing but the number of instances; extra holds what a partial update would otherwise clear.
+	Scale(ctx context.Context, id marathon.AppID, instances int, extra marathon.Doc) (marathon.DeploymentID, error)
+	// Cancel force-cancels a deployment; nothing is rolled back.
+	Cancel(ctx context.Context, id marathon.DeploymentID) error
+}
+
+// Elasticsearch asks a cluster, through any of its nodes' HTTP addresses, who it is and how it fares.
+type Elasticsearch interface {
+	Ask(ctx context.Context, endpoints []string) plan.Elasticsearch
+}
+
+// A Journal is written before and after every effect. What it cannot write is not done.
+type Journal interface {
+	Begin(e oplog.Entry) (oplog.ID, error)
+	End(id oplog.ID, o oplog.Outcome) error
+}
+
+// Options are the reconciler's parts and bounds.
+type Options struct {
+	// Connect makes the client of one Marathon; it is called once for each distinct declaration.
+	Connect       func(spec.Marathon) (Marathon, error)
+	Elasticsearch Elasticsearch
+	Journal       Journal
+	Log           *slog.Logger
+	// Listener hears of every step's end; it can delay nothing and stop nothing. May be nil.
+	Listener func(Done)
+	// Parallel bounds how many clusters are changed at once; 0 means 8.
+	Parallel int
+	// Settle is how long after a lost answer or a change of Marathon's leader nothing is written; 0 means 15 s: longer
+	// than a leader change takes (12 s, marathon-lab-api §9).
+	Settle time.Duration
+	// Actor names this daemon in the Journal.
+	Actor string
+}
+
+// A Reconciler holds connections and what makes looking again cheap. Everything it remembers can be lost.
+type Reconciler struct {
+	opts Options
+
+	mu        sync.Mutex
+	marathons map[spec.MarathonName]*member
+	desired   desiredCache
+	own       map[marathon.DeploymentID]time.Time // deployments started by this process
+	settling  map[spec.ClusterID]settle           // clusters whose last answer was lost
+}
+
+type member struct {
+	decl        spec.Marathon
+	client      Marathon
+	prev        *marathon.State
+	settleUntil time.Time
+}
+
+type settle struct {
+	until time.Time
+	why   string
+}
+
+// New makes a Reconciler; it connects to nothing yet.
+func New(o Options) *Reconciler {
+	if o.Parallel == 0 {
+		o.Parallel = 8
+	}
+	if o.Settle == 0 {
+		o.Settle = 15 * time.Second
+	}
+	return &Reconciler{opts: o, marathons: map[spec.MarathonName]*member{}, own: map[marathon.DeploymentID]time.Time{},
+		settling: map[spec.ClusterID]settle{}}
+}
+
+// An Input is one commit's fleet and the store its files are read from.
+type Input struct {
+	Fleet *spec.Fleet
+	Blobs snapshot.Blobs
+}
+
+// connectLocked finds or makes the client for a declared Marathon; r.mu is held.
+func (r *Reconciler) connectLocked(d spec.Marathon) (*member, error) {
+	if m := r.marathons[d.Name]; m != nil && sameMarathon(m.decl, d) {
+		return m, nil
+	}
+	c, err := r.opts.Connect(d)
+	if err != nil {
+		return nil, fmt.Errorf("connect to Marathon %q (%s): %w", d.Name, d.Pos, err)
+	}
+	m := &member{decl: d, client: c}
+	r.marathons[d.Name] = m
+	return m, nil
+}
+
+func sameMarathon(a, b spec.Marathon) bool {
+	a.Pos, b.Pos = spec.Pos{}, spec.Pos{}
+	return fmt.Sprint(a) == fmt.Sprint(b)
+}
