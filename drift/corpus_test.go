@@ -80,3 +80,6 @@ func TestWhatARealMarathonAcceptedDiffersInNothingFromWhatItShows(t *testing.T) 
 		}
 	}
 }
+
+// json64 is a number as a decoder with UseNumber gives it.
+func json64(s string) json.Number { return json.Number(s) }

@@ -91,10 +91,9 @@ func (f *fields) list(path string, want, have []any) {
 	}
 }
 
-// set compares without order: equal items cancel out, then objects that are left are compared with one another in the
-// order of their text, and everything else is missing or extra by its own name.
+// set compares two sorted sets: equal items cancel out, then objects that are left are compared with one another in
+// their order, and everything else is missing or extra by its own name.
 func (f *fields) set(path string, want, have []any) {
-	want, have = sortedSet(want), sortedSet(have)
 	lonely := slices.DeleteFunc(slices.Clone(want), func(w any) bool { return contains(have, w) })
 	extra := slices.DeleteFunc(slices.Clone(have), func(h any) bool { return contains(want, h) })
 	for i, w := range lonely {

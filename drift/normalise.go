@@ -13,15 +13,6 @@ import (
 // but for the values that the server chooses itself (rules Assigned and Adopt).
 func Normalise(doc marathon.Doc, v marathon.Version) marathon.Doc {
 	out, _ := normaliserFor(v).apply(doc, wanted)
-	for _, r := range rows {
-		if r.Rule == Set && r.In(v) {
-			visit(out, compiled[r.Path], func(holder map[string]any, key string) {
-				if l, ok := holder[key].([]any); ok {
-					holder[key] = sortedSet(l)
-				}
-			})
-		}
-	}
 	return out
 }
 
@@ -86,6 +77,10 @@ func (n *normaliser) applyRow(doc map[string]any, r *Row, s side) (filled int) {
 		case EmptyIsAbsent:
 			if there && isEmpty(old) {
 				delete(holder, key)
+			}
+		case Set:
+			if l, _ := old.([]any); len(l) > 1 {
+				holder[key] = sortedSet(l)
 			}
 		}
 	})

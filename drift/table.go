@@ -146,7 +146,8 @@ var rows = []Row{
 	{Path: "unreachableStrategy", Rule: Fill, Value: "disabled", Since: v1_4_2, When: Resident, Source: measured},
 	{Path: "unreachableStrategy", Rule: Fill, Value: unreachable(300, 600), Until: v1_4_9, Source: source},
 	{Path: "unreachableStrategy", Rule: Fill, Value: unreachable(300, 600), Since: v1_5, Until: v1_5_1, Source: source},
-	{Path: "unreachableStrategy", Rule: Fill, Value: unreachable(0, 0), Since: v1_4_9, Source: measured},
+	{Path: "unreachableStrategy", Rule: Fill, Value: unreachable(0, 0), Since: v1_4_9, Until: v1_5, Source: source},
+	{Path: "unreachableStrategy", Rule: Fill, Value: unreachable(0, 0), Since: v1_5_1, Source: measured},
 
 	// Containers.
 	{Path: "container.type", Rule: Fill, Value: "DOCKER", Source: measured},
