@@ -83,3 +83,63 @@ func TestWhatARealMarathonAcceptedDiffersInNothingFromWhatItShows(t *testing.T) 
 
 // json64 is a number as a decoder with UseNumber gives it.
 func json64(s string) json.Number { return json.Number(s) }
+
+// TestTheRecordingsThemselvesDifferInNothing reads the recordings that testdata's corpora are a short form of.
+func TestTheRecordingsThemselvesDifferInNothing(t *testing.T) {
+	dir := os.Getenv("ESFLEET_REFERENCE")
+	if dir == "" {
+		dir = filepath.Join("..", "..", "shared", "reference")
+	}
+	for folder, v := range map[string]marathon.Version{"corpus": at(1, 11, 24), "old/corpus-1.7": at(1, 7, 236), "old/corpus-1.5": at(1, 5, 15)} {
+		t.Run(folder, func(t *testing.T) {
+			files, err := filepath.Glob(filepath.Join(dir, "marathon-lab", filepath.FromSlash(folder), "[0-9][0-9]-*.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(files) == 0 {
+				t.Skipf("no recordings in %s; set ESFLEET_REFERENCE to the folder that holds marathon-lab/", dir)
+			}
+			accepted := 0
+			for _, f := range files {
+				git, live := recording(t, f)
+				if live == nil {
+					continue
+				}
+				accepted++
+				if d := compareDocs(spec.Data, git, live, v); !d.Empty() {
+					t.Errorf("%s: %+v", filepath.Base(f), d.Differences)
+				}
+			}
+			if accepted < 70 {
+				t.Errorf("only %d recordings are of accepted definitions", accepted)
+			}
+		})
+	}
+}
+
+// recording reads what was put and what GET showed; live is nil if Marathon refused. Exchanges were recorded in two
+// forms: whole with headers, and by their bodies alone.
+func recording(t *testing.T, file string) (git, live marathon.Doc) {
+	t.Helper()
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var whole map[string]any
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if err := d.Decode(&whole); err != nil {
+		t.Fatalf("%s: %v", file, err)
+	}
+	dig := func(path ...string) marathon.Doc {
+		at := whole
+		for _, p := range path {
+			at, _ = at[p].(map[string]any)
+		}
+		return at
+	}
+	if git = dig("put", "request", "body"); git != nil {
+		return git, dig("get", "response", "body", "app")
+	}
+	return dig("put", "body"), dig("get", "app")
+}
