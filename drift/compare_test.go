@@ -61,6 +61,9 @@ func TestTheClassTellsWhatCouldPutItRight(t *testing.T) {
 			d["container"].(marathon.Doc)["volumes"].([]any)[1].(marathon.Doc)["mode"] = "RW"
 		}, []Class{Update}, []string{"container.volumes[1].mode true false"}},
 		{"the number of a resident's ports is immutable", func(d marathon.Doc) { d["portDefinitions"] = d["portDefinitions"].([]any)[:1] }, []Class{Replace}, []string{"portDefinitions[1] true true"}},
+		{"a resident's port is immutable, required or not", func(d marathon.Doc) {
+			d["portDefinitions"].([]any)[0].(marathon.Doc)["port"] = "none"
+		}, []Class{Replace}, []string{"portDefinitions[0].port true true"}},
 		{"the name of a resident's port is not", set("portDefinitions[].name", "x"), []Class{Update}, []string{"portDefinitions[0].name true false", "portDefinitions[1].name true false"}},
 		{"an immutable field beside others: one replace, for no part of it can be written alone", func(d marathon.Doc) { set("cpus", 2)(d); set("cmd", "x")(d) }, []Class{Replace}, []string{"cmd true false", "cpus true true"}},
 		{"executor resources are shown and restart nothing", set("executorResources.mem", 64), []Class{Update}, []string{"executorResources.mem false false"}},

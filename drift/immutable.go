@@ -13,19 +13,18 @@ func (f *fields) markImmutable(want, have map[string]any) (any bool) {
 	if !resident(want) && !resident(have) {
 		return false
 	}
-	// Without requirePorts a host port is Mesos' choice, and a port definition's number only a service port.
-	fixed := want["requirePorts"] == true || have["requirePorts"] == true
 	for i := range f.config {
 		x := &f.config[i]
 		x.Immutable = immutableFields[x.Path] || x.Path == "container" ||
-			changesPorts(x, fixed) || changesVolume(x, want, have)
+			changesPorts(x) || changesVolume(x, want, have)
 		any = any || x.Immutable
 	}
 	return any
 }
 
-// changesPorts: the number of ports, and the ports on the host where they are fixed.
-func changesPorts(x *Field, fixed bool) bool {
+// changesPorts: the number of ports, and their numbers. That of a port definition counts even without requirePorts, when
+// it is no port of the host at all (measured on 1.11.24).
+func changesPorts(x *Field) bool {
 	rest, ok := strings.CutPrefix(x.Path, "portDefinitions")
 	if !ok {
 		rest, ok = strings.CutPrefix(x.Path, "container.portMappings")
@@ -34,7 +33,7 @@ func changesPorts(x *Field, fixed bool) bool {
 		return false
 	}
 	_, field, nested := strings.Cut(rest, "].")
-	return !nested || field == "hostPort" || field == "port" && fixed
+	return !nested || field == "hostPort" || field == "port"
 }
 
 // changesVolume: persistent volumes can't change in number or content; others can.
