@@ -8,18 +8,16 @@ import (
 
 // A builder makes one Cluster of its layers.
 type builder struct {
-	c        *Cluster
-	problems []Problem
+	*report
+	c *Cluster
+	// sealed is set when the Cluster is complete: what rules look up leaves no origin.
+	sealed bool
 }
 
 func (b *builder) origin(key string, p Pos) {
-	if p.Line > 0 {
+	if p.Line > 0 && !b.sealed {
 		b.c.Origins[key] = p
 	}
-}
-
-func (b *builder) problem(p Pos, field, what, fix string) {
-	b.problems = append(b.problems, Problem{Pos: p, Field: field, What: what, Fix: fix})
 }
 
 // build fills the Cluster from its layers. Values that are missing or were reported are left zero.
@@ -49,7 +47,7 @@ func (s section) as(key string) section {
 }
 
 func (b *builder) buildSuspend(s section) {
-	if len(s.view) == 0 || s.hidden() {
+	if len(s.view) == 0 || s.blank {
 		return
 	}
 	b.c.Suspend = &Suspension{Reason: s.text("reason"), By: s.text("by")}

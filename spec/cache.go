@@ -1,13 +1,11 @@
 package spec
 
 import (
+	"fmt"
 	"sync"
 
 	"github.com/esfleet/esfleet/gitsrc/snapshot"
 )
-
-// settingsKind is the kind of elasticsearch.yml, which has no header of ours.
-const settingsKind = "elasticsearch.yml"
 
 // A Cache keeps parsed documents by content. After each Parse it holds what that Snapshot uses and nothing else, so it never
 // grows beyond one fleet. The zero value is ready; it is safe for concurrent use.
@@ -59,20 +57,17 @@ func (u *use) document(s *snapshot.Snapshot, e snapshot.Entry, kind string) (*do
 	if err != nil {
 		return nil, err
 	}
-	d := parseDocument(src, kind)
+	if int64(len(src)) != e.Size {
+		return nil, fmt.Errorf("%s has %d bytes where the commit lists %d", e.Path, len(src), e.Size)
+	}
+	d := parseContent(src, kind)
 	u.new[k] = d
 	return d, nil
 }
 
-func parseDocument(src []byte, kind string) *document {
-	d := parseYAML(src)
-	if d.root == nil || len(d.findings) > 0 {
-		return d
-	}
-	if kind == settingsKind {
-		d.check(settings, d.root, "")
-	} else {
-		d.check(shapes[kind], d.root, "")
-	}
-	return d
+// Len is how many documents are kept.
+func (c *Cache) Len() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.docs)
 }

@@ -46,12 +46,14 @@ type section struct {
 	path  string // as the user writes it: data
 	key   string // as Cluster.Origins has it: nodes.data
 	file  string // where to write what is missing
+	blank bool   // the section was reported already: nothing in it is missing
 }
 
 // sub is an object within s.
 func (s section) sub(name string) section {
-	f := s.shape.field(name)
-	return section{b: s.b, shape: f.shape, view: s.view.under(name), path: join(s.path, name), key: join(s.key, name), file: s.file}
+	sub := section{b: s.b, shape: s.shape.field(name).shape, view: s.view.under(name), path: join(s.path, name), key: join(s.key, name), file: s.file}
+	sub.blank = s.blank || len(sub.view) > 0 && sub.view[0].node.kind == badNode
+	return sub
 }
 
 // get finds a field: its node, or the built-in default without a place. ok is false if there is neither, or if a Problem was
@@ -67,11 +69,24 @@ func (s section) get(name string) (p placed, ok, blank bool) {
 	if def := s.shape.field(name).def; def != "" {
 		return placed{node: &node{kind: stringNode, text: def}}, true, false
 	}
-	return placed{}, false, s.hidden()
+	return placed{}, false, s.blank
 }
 
-// hidden says that the section itself was reported already.
-func (s section) hidden() bool { return len(s.view) > 0 && s.view[0].node.kind == badNode }
+// usable says that none of the fields was reported already, so that a rule about them says something new.
+func (s section) usable(names ...string) bool {
+	for _, n := range names {
+		if _, _, blank := s.get(n); blank {
+			return false
+		}
+	}
+	return !s.blank
+}
+
+// missing says that a field has no value and that nothing was said about it yet.
+func (s section) missing(name string) bool {
+	_, ok, blank := s.get(name)
+	return !ok && !blank
+}
 
 func (s section) text(name string) string {
 	p, ok, _ := s.get(name)
@@ -100,7 +115,7 @@ func (s section) duration(name string) time.Duration {
 
 // enabled says that some layer has the section and none nearer switches it off.
 func (s section) enabled() bool {
-	return len(s.view) > 0 && !s.hidden() && s.text("enabled") == "true"
+	return len(s.view) > 0 && !s.blank && s.text("enabled") == "true"
 }
 
 // pos is the nearest place of the section.

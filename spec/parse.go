@@ -1,61 +1,91 @@
 package spec
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/esfleet/esfleet/gitsrc/snapshot"
 )
 
-// Parse reads a Snapshot as a fleet. It returns the Fleet, or no Fleet and every Problem at once, sorted by place.
-// A cache spares parsing files whose content was parsed before; it may be nil.
+// Parse reads a Snapshot as a fleet. It returns the Fleet and no Problem, or no Fleet and every Problem at once, sorted by
+// place: a fleet is never half read. A cache spares parsing files whose content was parsed before; it may be nil.
 func Parse(s *snapshot.Snapshot, cache *Cache) (*Fleet, []Problem) {
 	p := &parse{snap: s, cache: cache.begin()}
-	f := p.fleet()
-	p.cache.end()
-	if len(p.problems) > 0 {
-		return nil, sorted(p.problems)
+	var f *Fleet
+	if p.checkTree() {
+		f = p.fleet()
+		p.cache.end()
+	}
+	if len(p.list) > 0 {
+		return nil, p.sorted()
 	}
 	return f, nil
 }
 
 type parse struct {
-	snap     *snapshot.Snapshot
-	cache    *use
-	problems []Problem
-}
-
-func (p *parse) problem(pos Pos, field, what, fix string) {
-	p.problems = append(p.problems, Problem{Pos: pos, Field: field, What: what, Fix: fix})
+	report
+	snap  *snapshot.Snapshot
+	cache *use
 }
 
 func (p *parse) fleet() *Fleet {
-	l := arrange(p.snap.Entries, func(pos Pos, what, fix string) { p.problem(pos, "", what, fix) })
+	l := p.arrange()
 	if l.fleet == nil {
-		p.problem(Pos{File: "fleet.yaml"}, "", "is missing", "add it; an empty or half-read commit never means that clusters go")
+		p.noFleetFile()
 		return nil
 	}
 	root := p.document(*l.fleet, "Fleet")
 	f := &Fleet{Name: FleetName(root.childText("name")), Commit: p.snap.Commit, Pos: Pos{File: l.fleet.Path, Line: 1, Column: 1}}
 	f.Marathons = p.marathons(placed{l.fleet.Path, root})
 	f.Guards = p.guards(placed{l.fleet.Path, root})
+	clusters := 0
 	for _, g := range l.groups {
 		f.Groups = append(f.Groups, p.group(f, g, placed{l.fleet.Path, root.child("defaults")}))
+		clusters += len(g.clusters)
+	}
+	if clusters == 0 {
+		p.problem(Pos{File: l.fleet.Path}, "", "no cluster is declared anywhere in the commit",
+			"add groups/<group>/clusters/<cluster>/cluster.yaml; to end a cluster write state: retired, an empty fleet never means that clusters go")
 	}
 	return f
+}
+
+func (p *parse) noFleetFile() {
+	fix := "add it; an empty or half-read commit never means that clusters go"
+	for _, other := range []string{"fleet.yml", "Fleet.yaml", "fleet.json", "fleet.yaml.txt"} {
+		if p.exists(other) {
+			fix = "rename " + other
+		}
+	}
+	p.problem(Pos{File: "fleet.yaml"}, "", "is missing", fix)
 }
 
 func (p *parse) marathons(root placed) []Marathon {
 	var out []Marathon
 	list := root.node.child("marathons")
-	if list == nil {
+	if list == nil || list.kind == badNode {
 		return nil
+	}
+	if len(list.entries) == 0 {
+		p.problem(list.pos(root.file), "marathons", "is empty", "name at least one Marathon: {main: {url: http://marathon.example:8080}}")
 	}
 	for _, e := range list.entries {
 		m := Marathon{Name: MarathonName(e.key), Pos: e.pos(root.file), URLs: e.value.childTexts("urls"),
 			NodeURLs: e.value.childTexts("nodeUrls"), Credentials: e.value.childText("credentials")}
-		if u := e.value.childText("url"); u != "" {
-			m.URLs = append(m.URLs, u)
+		path := "marathons." + e.key
+		switch url, urls := e.value.child("url"), e.value.child("urls"); {
+		case url != nil && urls != nil:
+			p.problem(url.pos(root.file), path+".url", "stands beside urls", "keep one of them")
+		case url != nil:
+			m.URLs = []string{url.text}
+		case urls == nil && e.value.kind == mapNode:
+			p.problem(e.pos(root.file), path+".url", "is missing", "write url: http://marathon.example:8080")
+		}
+		for _, list := range [][]string{m.URLs, m.NodeURLs} {
+			for i := range list {
+				list[i] = strings.TrimRight(list[i], "/")
+			}
 		}
 		out = append(out, m)
 	}
@@ -76,20 +106,21 @@ func (p *parse) guards(root placed) Guards {
 }
 
 func (p *parse) group(f *Fleet, files *groupFiles, defaults placed) *Group {
-	g := &Group{Name: GroupName(files.name), Pos: Pos{File: "groups/" + files.name + "/group.yaml", Line: 1, Column: 1}}
+	dir := "groups/" + files.name + "/"
+	p.checkName("group", dir, files.name)
+	g := &Group{Name: GroupName(files.name), Pos: Pos{File: dir + "group.yaml", Line: 1, Column: 1}}
 	root := &node{}
 	if files.yaml == nil {
-		p.problem(Pos{File: g.Pos.File}, "", "is missing", "add it; the folder's clusters belong to a group that it describes")
+		p.problem(Pos{File: g.Pos.File}, "", "is missing", "add it: it says whose the clusters in this folder are and which Marathon runs them")
 	} else {
 		root = p.document(*files.yaml, "Group")
+		p.groupMarathon(f, g, root)
 	}
-	g.Role, g.Marathon, g.Owners = root.childText("role"), MarathonName(root.childText("marathon")), root.childTexts("owners")
-	if g.Marathon == "" && len(f.Marathons) == 1 {
-		g.Marathon = f.Marathons[0].Name
-	}
-	if q := root.child("quota"); q != nil {
-		g.Quota = &Quota{Memory: parseSize(q.childText("memory")), Disk: parseSize(q.childText("disk"))}
-		if c := q.child("cpus"); c != nil {
+	g.Role, g.Owners = root.childText("role"), root.childTexts("owners")
+	quota := root.child("quota")
+	if quota != nil && quota.kind == mapNode {
+		g.Quota = &Quota{Memory: parseSize(quota.childText("memory")), Disk: parseSize(quota.childText("disk"))}
+		if c := quota.child("cpus"); c != nil {
 			g.Quota.CPUs = c.float()
 		}
 	}
@@ -97,63 +128,112 @@ func (p *parse) group(f *Fleet, files *groupFiles, defaults placed) *Group {
 	for _, c := range files.clusters {
 		g.Clusters = append(g.Clusters, p.cluster(f, g, c, layers))
 	}
+	if g.Quota != nil {
+		p.checkQuota(g, placed{g.Pos.File, quota})
+	}
 	return g
 }
 
+// groupMarathon finds the group's Marathon; with one in the fleet it need not be written.
+func (p *parse) groupMarathon(f *Fleet, g *Group, root *node) {
+	n := root.child("marathon")
+	var known []string
+	for _, m := range f.Marathons {
+		known = append(known, string(m.Name))
+	}
+	switch {
+	case root.kind != mapNode || len(known) == 0 || n != nil && n.kind == badNode:
+	case n == nil && len(known) == 1:
+		g.Marathon = MarathonName(known[0])
+	case n == nil:
+		p.problem(root.pos(g.Pos.File), "marathon", "is missing, and the fleet has several", "write marathon: "+orList(known))
+	case !slices.Contains(known, n.text):
+		fix := "write " + orList(known) + ", or add it to marathons: of fleet.yaml"
+		if near := nearest(n.text, known); near != "" {
+			fix = "did you mean " + near + "?"
+		}
+		p.problem(n.pos(g.Pos.File), "marathon", quote(n.text)+" is not among the marathons of fleet.yaml", fix)
+	default:
+		g.Marathon = MarathonName(n.text)
+	}
+}
+
 func (p *parse) cluster(f *Fleet, g *Group, files *clusterFiles, defaults []placed) *Cluster {
+	p.checkName("cluster", files.dir, files.name)
 	c := &Cluster{
 		ID: ClusterID{Group: g.Name, Name: ClusterName(files.name)}, Fleet: f.Name, Marathon: g.Marathon, Role: g.Role, Owners: g.Owners,
 		Pos: Pos{File: files.dir + "cluster.yaml", Line: 1, Column: 1}, Origins: map[string]Pos{},
 	}
 	if files.yaml == nil {
-		p.problem(Pos{File: c.Pos.File}, "", "is missing", "add it, or delete the folder")
+		p.problem(Pos{File: c.Pos.File}, "", "is missing", "add it, or move this folder's files to the cluster they belong to")
 		return c
 	}
-	b := &builder{c: c}
-	v := view{{c.Pos.File, p.document(*files.yaml, "Cluster")}}
+	b := &builder{c: c, report: &p.report}
+	root := section{b: b, shape: shapes["Cluster"], view: p.layers(c.Pos.File, p.document(*files.yaml, "Cluster"), defaults), file: c.Pos.File}
+	root.blank = len(root.view) == 0 || root.view[0].node.kind == badNode
+	b.build(root)
+	if files.settings != nil {
+		c.Settings = b.flatten(placed{files.settings.Path, p.document(*files.settings, settingsKind)}, "settings")
+	}
+	p.attachFiles(c, files)
+	if b.sealed = true; !root.blank {
+		b.validate(root)
+	}
+	return c
+}
+
+func (p *parse) layers(file string, own *node, defaults []placed) view {
+	v := view{{file, own}}
 	for _, d := range defaults {
 		if d.node != nil {
 			v = append(v, d)
 		}
 	}
-	b.build(section{b: b, shape: shapes["Cluster"], view: v, file: c.Pos.File})
-	if files.settings != nil {
-		c.Settings = b.flatten(placed{files.settings.Path, p.document(*files.settings, settingsKind)}, "settings")
-	}
-	p.attachFiles(b, files)
-	p.problems = append(p.problems, b.problems...)
-	return c
-}
-
-func (p *parse) attachFiles(b *builder, files *clusterFiles) {
-	ref := func(e snapshot.Entry, path string) FileRef {
-		return FileRef{Pos: Pos{File: e.Path}, Path: path, Blob: e.Blob, Size: e.Size, Executable: e.Kind == snapshot.Executable}
-	}
-	if files.preRun != nil {
-		r := ref(*files.preRun, "pre-run.sh")
-		b.c.PreRun = &r
-		b.c.Origins["preRun"] = Pos{File: files.preRun.Path, Line: 1, Column: 1}
-	}
-	for _, e := range files.files {
-		b.c.Files = append(b.c.Files, ref(e, strings.TrimPrefix(e.Path, files.dir+"files/")))
-	}
+	return v
 }
 
 // document parses one file, or takes it from the cache; its findings become Problems of this path.
 func (p *parse) document(e snapshot.Entry, kind string) *node {
 	d, err := p.cache.document(p.snap, e, kind)
 	if err != nil {
-		p.problem(Pos{File: e.Path}, "", "could not be read: "+oneLine(err.Error()), "fetch the commit again")
+		p.unreadable(e, err)
 		return &node{}
 	}
 	for _, f := range d.findings {
 		f.Pos.File = e.Path
-		p.problems = append(p.problems, f)
+		p.add(f)
 	}
+	p.dropped += d.dropped
 	if d.root == nil {
 		return &node{}
 	}
 	return d.root
+}
+
+func (p *parse) unreadable(e snapshot.Entry, err error) {
+	p.problem(Pos{File: e.Path}, "", "could not be read: "+oneLine(err.Error()), "fetch the commit again; nothing is done with half of one")
+}
+
+// checkQuota adds up what the group's clusters ask for.
+func (p *parse) checkQuota(g *Group, quota placed) {
+	var sum Quota
+	for _, c := range g.Clusters {
+		u := c.Demand()
+		sum.CPUs, sum.Memory, sum.Disk = sum.CPUs+u.CPUs, sum.Memory+u.Memory, sum.Disk+u.Disk
+	}
+	over := func(name, asked, allowed string) {
+		p.problem(quota.node.child(name).pos(quota.file), "quota."+name, fmt.Sprintf("the group's clusters ask for %s together and may have %s", asked, allowed),
+			"ask for less in their cluster.yaml, or raise the quota")
+	}
+	if q := g.Quota; q.CPUs > 0 && sum.CPUs > q.CPUs+1e-9 {
+		over("cpus", trimFloat(sum.CPUs), trimFloat(q.CPUs))
+	}
+	if q := g.Quota; q.Memory > 0 && sum.Memory > q.Memory {
+		over("memory", sum.Memory.String(), q.Memory.String())
+	}
+	if q := g.Quota; q.Disk > 0 && sum.Disk > q.Disk {
+		over("disk", sum.Disk.String(), q.Disk.String())
+	}
 }
 
 func (n *node) childTexts(key string) []string {
@@ -163,7 +243,9 @@ func (n *node) childTexts(key string) []string {
 	}
 	var out []string
 	for _, e := range c.entries {
-		out = append(out, e.value.text)
+		if e.value.kind != badNode {
+			out = append(out, e.value.text)
+		}
 	}
 	return out
 }

@@ -2,15 +2,49 @@ package spec
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 )
 
-// sorted orders Problems by place and drops repetitions: a fault in defaults is one fault, however many clusters inherit it.
-func sorted(ps []Problem) []Problem {
-	slices.SortFunc(ps, func(a, b Problem) int {
+// maxProblems is how many are kept; nobody reads more, and a hostile commit must not fill the memory with them.
+const maxProblems = 1000
+
+// A report collects Problems. A fault in defaults is one fault, however many clusters inherit it.
+type report struct {
+	list    []Problem
+	seen    map[Problem]struct{}
+	dropped int
+}
+
+func (r *report) problem(pos Pos, field, what, fix string) {
+	r.add(Problem{Pos: pos, Field: field, What: what, Fix: fix})
+}
+
+func (r *report) add(p Problem) {
+	if _, twice := r.seen[p]; twice {
+		return
+	}
+	if len(r.list) == maxProblems {
+		r.dropped++
+		return
+	}
+	if r.seen == nil {
+		r.seen = map[Problem]struct{}{}
+	}
+	r.seen[p] = struct{}{}
+	r.list = append(r.list, p)
+}
+
+// sorted is every Problem by place.
+func (r *report) sorted() []Problem {
+	out := slices.Clone(r.list)
+	slices.SortFunc(out, func(a, b Problem) int {
 		return cmp.Or(strings.Compare(a.Pos.File, b.Pos.File), cmp.Compare(a.Pos.Line, b.Pos.Line), cmp.Compare(a.Pos.Column, b.Pos.Column),
 			strings.Compare(a.Field, b.Field), strings.Compare(a.What, b.What), strings.Compare(a.Fix, b.Fix))
 	})
-	return slices.Compact(ps)
+	if r.dropped > 0 {
+		out = append(out, Problem{Pos: Pos{File: "fleet.yaml"}, What: fmt.Sprintf("%d more problems are not shown", r.dropped), Fix: "fix these first"})
+	}
+	return out
 }

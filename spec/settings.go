@@ -83,8 +83,3 @@ func (b *builder) flattenInto(out map[string]any, p placed, key, origin string) 
 		}
 	}
 }
-
-// managedSetting says why a setting is not the user's to write; empty: it is.
-func managedSetting(key string) (why, fix string) {
-	return "", ""
-}

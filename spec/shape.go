@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // A shapeKind is what a place in a document may hold.
@@ -39,6 +40,8 @@ type shape struct {
 	min, max float64 // of numbers; max 0: unbounded
 	positive bool    // min is exclusive
 	minItems int
+	// private says that a wrong value may be a secret that belongs elsewhere, so no message shows it.
+	private bool
 	// keyPattern and keyWant are pattern and want for the keys of a dict.
 	keyPattern string
 	keyRe      *regexp.Regexp
@@ -89,6 +92,12 @@ func text(pattern, want string) *shape {
 	return &shape{kind: textShape, pattern: pattern, re: regexp.MustCompile(pattern), want: want, maxLen: 4096}
 }
 
+// secret makes s private.
+func (s *shape) secret() *shape {
+	s.private = true
+	return s
+}
+
 func whole(min, max float64) *shape { return &shape{kind: intShape, min: min, max: max} }
 
 // check compares a document with its shape. What does not fit is reported and blanked (badNode), so that later stages
@@ -133,7 +142,7 @@ func (d *document) expect(k nodeKind, n *node, path, want string) bool {
 	case n.kind == nullNode:
 		d.bad(n, path, "is empty", "write "+want+", or delete the key")
 	default:
-		d.bad(n, path, fmt.Sprintf("is %s where %s is meant", n.shown(), want), "write "+want)
+		d.bad(n, path, fmt.Sprintf("is %s where %s is meant", n.shown(), strings.SplitN(want, " with the keys", 2)[0]), "write "+want)
 	}
 	return false
 }
@@ -149,19 +158,23 @@ func (n *node) shown() string {
 	return n.text
 }
 
+// maxGuesses is how many misspelt keys of one mapping are guessed at: a person needs no more, and each costs time.
+const maxGuesses = 20
+
 func (d *document) checkObject(s *shape, n *node, path string) {
 	if !d.expect(mapNode, n, path, "a mapping with the keys "+listed(s.names())) {
 		return
 	}
 	var misspelt []entry
+	names := s.names()
 	n.entries = slices.DeleteFunc(n.entries, func(e entry) bool {
 		f := s.field(e.key)
 		if f != nil {
 			d.check(f.shape, e.value, join(path, e.key))
 			return false
 		}
-		fix := "the keys here are " + listed(s.names())
-		if near := nearest(e.key, s.names()); near != "" {
+		fix := "the keys here are " + listed(names)
+		if near := guess(e.key, names, len(misspelt)); near != "" {
 			fix = "did you mean " + near + "?"
 			misspelt = append(misspelt, entry{key: near, line: e.line, col: e.col, value: &node{line: e.line, col: e.col}})
 		}
@@ -199,7 +212,7 @@ func (d *document) checkList(s *shape, n *node, path string) {
 		return
 	}
 	if len(n.entries) < s.minItems {
-		d.bad(n, path, fmt.Sprintf("has %d elements", len(n.entries)), fmt.Sprintf("write at least %d", s.minItems))
+		d.bad(n, path, fmt.Sprintf("has fewer than %d elements", s.minItems), "write more, or delete it")
 		return
 	}
 	for i, e := range n.entries {
@@ -241,6 +254,8 @@ func (d *document) checkTrap(s *shape, n *node, path string) {
 
 func (d *document) checkString(s *shape, n *node, path string) {
 	switch {
+	case n.kind != stringNode && (s.enum != nil || s.re != nil && !s.re.MatchString(n.text)):
+		d.bad(n, path, fmt.Sprintf("%s is %s where %s is meant", n.text, n.kind, s.wanted()), "write "+s.wanted())
 	case n.kind != stringNode:
 		what := fmt.Sprintf("%s is %s to YAML, not text", n.text, n.kind)
 		if n.kind == floatNode {
@@ -256,7 +271,11 @@ func (d *document) checkString(s *shape, n *node, path string) {
 		}
 		d.bad(n, path, quote(n.text)+" is not one of the words that can stand here", fix)
 	case s.re != nil && !s.re.MatchString(n.text):
-		d.bad(n, path, quote(n.text)+" is not "+s.want, "write "+s.want)
+		shown := quote(n.text)
+		if s.private {
+			shown = "the value (not shown, it may be a secret)"
+		}
+		d.bad(n, path, shown+" does not fit", "write "+s.suggest(n.text))
 	}
 }
 
@@ -301,6 +320,19 @@ func (s *shape) wanted() string {
 		return fmt.Sprintf("%s, %v or more", w, s.min)
 	}
 	return "text"
+}
+
+var looseSize = regexp.MustCompile(`^([1-9][0-9]*(?:\.[0-9]{1,3})?) ?([kKmMgGtT])i?[bB]?$`)
+
+// suggest is what to write instead of got: the very value if it can be guessed, else a description.
+func (s *shape) suggest(got string) string {
+	if m := looseSize.FindStringSubmatch(got); m != nil && s.pattern == sizePattern {
+		return m[1] + strings.ToUpper(m[2]) + "iB"
+	}
+	if low := strings.ToLower(got); low != got && len(got) <= s.maxLen && s.re.MatchString(low) && !s.private {
+		return low
+	}
+	return s.want
 }
 
 // sample is what a missing field could look like.

@@ -15,7 +15,7 @@ var (
 	anyText  = text(`^[^\x00-\x1f\x7f]+$`, "text on one line")
 	command  = text(`^[^\x00]+$`, "a command line")
 	hostPort = text(`^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}$`, "host:port")
-	httpURL  = text(`^https?://[A-Za-z0-9\[][^\s@?#]*$`, "an http:// or https:// address without user, password, query or fragment")
+	httpURL  = text(`^https?://[A-Za-z0-9\[][^\s@?#]*$`, "an http:// or https:// address without user, password, query or fragment").secret()
 	image    = text(`^[A-Za-z0-9][A-Za-z0-9._/:@-]*$`, "a container image, like registry.example/es:7.17.28")
 	absPath  = text(`^/([A-Za-z0-9._+-]+/?)+$`, "an absolute path")
 	fixPort  = &shape{kind: intShape, max: 65535, want: "a port from 1 to 65535, or 0 to let Mesos choose"}
@@ -178,7 +178,7 @@ var shapes = map[string]*shape{
 			field{name: "url", shape: httpURL, doc: "Address, if there is one only."},
 			field{name: "urls", shape: listOf(httpURL, 1), doc: "Addresses of the members of this one Marathon."},
 			field{name: "nodeUrls", shape: listOf(httpURL, 1), doc: "The same Marathon as nodes reach it when they start; without it: url or urls."},
-			field{name: "credentials", shape: text(`^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$`, "env:NAME or file:/path"), doc: "Where the daemon finds user:password or a bearer token: env:NAME or file:/path. The secret itself never stands in git."},
+			field{name: "credentials", shape: text(`^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$`, "env:NAME or file:/path").secret(), doc: "Where the daemon finds user:password or a bearer token: env:NAME or file:/path. The secret itself never stands in git."},
 		), namePattern, name.want)},
 		field{name: "defaults", shape: object(clusterFields...), doc: defaultsDoc},
 		field{name: "guards", shape: object(

@@ -30,14 +30,20 @@ func orList(words []string) string {
 	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
 }
 
+// maxWord bounds what is compared letter by letter.
+const maxWord = 64
+
 // nearest is the word that was probably meant: equal but for case and separators, or a few letters away. Empty: none is near.
 func nearest(got string, words []string) string {
-	if len(got) > 64 {
+	if len(got) > maxWord {
 		return ""
 	}
 	plain := bare(got)
 	best, bestDist := "", 0
 	for _, w := range words {
+		if len(w) > maxWord {
+			continue
+		}
 		dist := distance(plain, bare(w))
 		if dist <= max(1, len(w)/3) && (best == "" || dist < bestDist) {
 			best, bestDist = w, dist
@@ -46,13 +52,22 @@ func nearest(got string, words []string) string {
 	return best
 }
 
+// guess is nearest until too many were asked for.
+func guess(got string, words []string, asked int) string {
+	if asked >= maxGuesses {
+		return ""
+	}
+	return nearest(got, words)
+}
+
 var separators = strings.NewReplacer("_", "", "-", "", ".", "", " ", "")
 
 func bare(s string) string { return separators.Replace(strings.ToLower(s)) }
 
 // distance counts the letters to insert, delete, replace or swap with a neighbour.
 func distance(a, b string) int {
-	prev2, prev, cur := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	var rows [3][maxWord + 1]int
+	prev2, prev, cur := &rows[0], &rows[1], &rows[2]
 	for j := range prev {
 		prev[j] = j
 	}

@@ -26,6 +26,7 @@ const (
 type document struct {
 	root     *node // nil if there is nothing to go on with
 	findings []Problem
+	dropped  int // findings beyond maxProblems
 }
 
 // parseYAML reads one file: bounds and text first, then tokens, then structure, and last a second, independent reader that
@@ -40,7 +41,7 @@ func parseYAML(src []byte) *document {
 		return d
 	}
 	tokens := lexer.Tokenize(string(src))
-	if d.checkTokens(tokens); len(d.findings) > 0 {
+	if !d.checkTokens(tokens) {
 		return d
 	}
 	d.parseTokens(tokens)
@@ -51,6 +52,10 @@ func parseYAML(src []byte) *document {
 }
 
 func (d *document) add(p Pos, field, what, fix string) {
+	if len(d.findings) == maxProblems {
+		d.dropped++
+		return
+	}
 	d.findings = append(d.findings, Problem{Pos: p, Field: field, What: what, Fix: fix})
 }
 
@@ -59,55 +64,62 @@ func at(t *token.Token) Pos {
 	return Pos{Line: t.Position.Line, Column: max(t.Position.Column, 1)}
 }
 
-// checkTokens refuses what no fleet file needs and what makes YAML dangerous: anchors, aliases, tags, merge and complex keys,
-// directives, more than one document, deep nesting.
-func (d *document) checkTokens(tokens token.Tokens) {
+// refusedTokens are what no fleet file needs and what makes YAML dangerous or ambiguous.
+var refusedTokens = map[token.Type]struct{ what, fix string }{
+	token.AnchorType:     {"anchors and aliases are not read", "write the value out, or put it under defaults: of group.yaml or fleet.yaml"},
+	token.AliasType:      {"anchors and aliases are not read", "write the value out, or put it under defaults: of group.yaml or fleet.yaml"},
+	token.MergeKeyType:   {"merge keys are not read: readers of YAML disagree on what they replace", "put shared values under defaults: of group.yaml or fleet.yaml"},
+	token.TagType:        {"tags are not read", "delete it; write text in quotes and numbers without"},
+	token.DirectiveType:  {"YAML directives are not read", "delete the line"},
+	token.MappingKeyType: {"complex keys (?) are not read", "write key: value"},
+}
+
+// checkTokens refuses anchors, aliases, tags, merge and complex keys, directives, a second document and deep nesting. It
+// returns false if the parser must not see the file.
+func (d *document) checkTokens(tokens token.Tokens) bool {
 	flow, line, onLine, content := 0, 0, 0, false
 	for _, t := range tokens {
 		if t.Position.Line != line {
 			line, onLine = t.Position.Line, 0
 		}
+		if r, refused := refusedTokens[t.Type]; refused {
+			d.add(at(t), "", r.what, r.fix)
+			onLine++
+		}
 		switch t.Type {
 		case token.CommentType:
 			continue
-		case token.AnchorType, token.AliasType:
-			d.add(at(t), "", "anchors and aliases are not read", "write the value out, or put it under defaults: of group.yaml or fleet.yaml")
-		case token.TagType:
-			d.add(at(t), "", fmt.Sprintf("the tag %s is not read", quote(t.Value)), "delete it; write text in quotes and numbers without")
-		case token.MergeKeyType:
-			d.add(at(t), "", "merge keys are not read: readers of YAML disagree on what they replace", "put shared values under defaults: of group.yaml or fleet.yaml")
-		case token.DirectiveType:
-			d.add(at(t), "", "YAML directives are not read", "delete the line")
-		case token.MappingKeyType:
-			d.add(at(t), "", "complex keys (?) are not read", "write key: value")
+		case token.DirectiveType, token.MappingKeyType:
+			return false
 		case token.InvalidType:
 			d.add(at(t), "", "is not YAML: "+oneLine(t.Error), "see the line above as well; text with special characters belongs in quotes")
+			return false
 		case token.DocumentHeaderType:
 			if content {
 				d.add(at(t), "", "a second document begins here, and only one is read", "move it to a file of its own, or delete the --- line")
+				return false
 			}
+			continue
 		case token.DocumentEndType:
 			d.add(at(t), "", "the document ends here, and nothing after it is read", "delete the ... line")
+			return false
 		case token.SequenceStartType, token.MappingStartType:
 			flow++
-			content = true
 		case token.SequenceEndType, token.MappingEndType:
 			flow = max(flow-1, 0)
 		case token.SequenceEntryType, token.MappingValueType:
-			content = true
-			if onLine++; flow == 0 && (onLine > maxDepth || t.Position.Column > maxColumn && onLine == 1) {
-				d.add(at(t), "", "is nested too deeply", fmt.Sprintf("at most %d levels are read", maxDepth))
-			}
-		default:
-			content = true
+			onLine++
 		}
-		if flow > maxDepth {
+		content = true
+		if flow > maxDepth || flow == 0 && (onLine > maxDepth || onLine == 1 && t.Position.Column > maxColumn && t.Type == token.SequenceEntryType) {
 			d.add(at(t), "", "is nested too deeply", fmt.Sprintf("at most %d levels are read", maxDepth))
+			return false
 		}
-		if len(d.findings) > 0 && flow > maxDepth || len(d.findings) >= 100 {
-			return
+		if len(d.findings) >= 100 {
+			return false
 		}
 	}
+	return true
 }
 
 // parseTokens makes the tree. The parser is given only what checkTokens let through; whatever it still can't stand is a
@@ -159,6 +171,12 @@ func (d *document) build(n ast.Node, depth int) *node {
 			out.entries = append(out.entries, entry{line: c.line, col: c.col, value: c})
 		}
 		return out
+	case *ast.AnchorNode: // reported by checkTokens; what it holds is looked at all the same
+		return d.build(n.Value, depth+1)
+	case *ast.TagNode:
+		return d.build(n.Value, depth+1)
+	case *ast.AliasNode:
+		return place(badNode, t)
 	case *ast.LiteralNode:
 		out := place(stringNode, n.Start)
 		out.quoted, out.text = true, n.Value.Value
@@ -180,6 +198,9 @@ func (d *document) buildMap(start *token.Token, values []*ast.MappingValueNode, 
 	seen := make(map[string]int32, len(values))
 	for i, v := range values {
 		kt := v.Key.GetToken()
+		if kt.Type == token.MergeKeyType {
+			continue
+		}
 		key := scalarOf(kt)
 		if i == 0 && start.Type == token.MappingValueType {
 			out.line, out.col = key.line, key.col
@@ -234,6 +255,7 @@ func (d *document) crossCheck(src []byte) {
 		return
 	}
 	if n := differs(d.root, v); n != nil {
+		d.root = nil
 		d.add(Pos{Line: int(n.line), Column: int(n.col)}, "", "two YAML readers understand this differently", "check the indentation here, and put text in quotes")
 	}
 }
@@ -286,8 +308,9 @@ func differs(n *node, v any) *node {
 	return nil
 }
 
-// addSyntaxError keeps the first line of a parser's message and its place, if it has one.
+// addSyntaxError drops the tree, and keeps the first line of a parser's message and its place, if it has one.
 func (d *document) addSyntaxError(err error) {
+	d.root = nil
 	msg := err.Error()
 	var p Pos
 	if _, e := fmt.Sscanf(msg, "[%d:%d]", &p.Line, &p.Column); e == nil {
