@@ -69,12 +69,15 @@ func (w *watcher) addAll() {
 
 func (w *watcher) run() {
 	defer w.ended.Done()
-	var events chan fsnotify.Event
-	var errs chan error
-	if w.events != nil {
-		defer w.events.Close()
-		events, errs = w.events.Events, w.events.Errors
+	if w.events == nil {
+		w.loop(nil, nil)
+		return
 	}
+	defer w.events.Close()
+	w.loop(w.events.Events, w.events.Errors)
+}
+
+func (w *watcher) loop(events <-chan fsnotify.Event, errs <-chan error) {
 	poll := time.NewTicker(pollEvery)
 	defer poll.Stop()
 	last := fingerprint(w.root, w.lim)
