@@ -13,6 +13,7 @@ import (
 
 	"github.com/esfleet/esfleet/marathonsink/marathon"
 	"github.com/esfleet/esfleet/render"
+	"github.com/esfleet/esfleet/render/bundle"
 	"github.com/esfleet/esfleet/spec"
 )
 
@@ -64,6 +65,8 @@ func TestTheClassTellsWhatCouldPutItRight(t *testing.T) {
 		{"a resident's port is immutable, required or not", func(d marathon.Doc) {
 			d["portDefinitions"].([]any)[0].(marathon.Doc)["port"] = "none"
 		}, []Class{Replace}, []string{"portDefinitions[0].port true true"}},
+		{"whether a resident's ports are required is immutable", set("requirePorts", true), []Class{Replace}, []string{"requirePorts true true"}},
+		{"a resident's disk and GPUs are immutable", func(d marathon.Doc) { set("disk", 1)(d); set("gpus", 1)(d) }, []Class{Replace}, []string{"disk true true", "gpus true true"}},
 		{"the name of a resident's port is not", set("portDefinitions[].name", "x"), []Class{Update}, []string{"portDefinitions[0].name true false", "portDefinitions[1].name true false"}},
 		{"an immutable field beside others: one replace, for no part of it can be written alone", func(d marathon.Doc) { set("cpus", 2)(d); set("cmd", "x")(d) }, []Class{Replace}, []string{"cmd true false", "cpus true true"}},
 		{"executor resources are shown and restart nothing", set("executorResources.mem", 64), []Class{Update}, []string{"executorResources.mem false false"}},
@@ -206,6 +209,35 @@ func TestADamagedLiveBundleIsSaidToBeDamaged(t *testing.T) {
 				t.Errorf("%+v", x)
 			}
 		})
+	}
+}
+
+func TestFilesDifferByContentAndByMode(t *testing.T) {
+	script := func(mode int64, content string) bundle.File {
+		return bundle.File{Path: "pre-run.sh", Mode: mode, Content: []byte(content)}
+	}
+	git := marathon.Doc{"id": "/g/c/app", "env": packed(t, script(0o755, "x\n"), file("new", "n\n"))}
+	live := marathon.Doc{"id": "/g/c/app", "env": packed(t, script(0o644, "x\n"), file("old", "o\n"))}
+	got := compareDocs(spec.Data, git, live, v111).Differences[0].Files
+	want := []File{
+		{Path: "new", Kind: Missing, Diff: "--- live/new\n+++ git/new\n@@ -0,0 +1 @@\n+n\n"},
+		{Path: "old", Kind: Extra, Diff: "--- live/old\n+++ git/old\n@@ -1 +0,0 @@\n-o\n"},
+		{Path: "pre-run.sh", Kind: Changed, Diff: "mode 644 -> 755\n"},
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("files (-want +got):\n%s", d)
+	}
+}
+
+func TestDefaultsAreCountedButNotShown(t *testing.T) {
+	live := marathon.Doc{"id": "/g/c/app", "cmd": "x"}
+	quiet := compareDocs(spec.Data, marathon.Doc{"id": "/g/c/app", "cmd": "x"}, live, v111)
+	if !quiet.Empty() || quiet.Hidden < 10 {
+		t.Errorf("%d hidden, %+v", quiet.Hidden, quiet.Differences)
+	}
+	live["backoffSeconds"] = 7 // filled in by default on our side, and shown: no longer hidden
+	if loud := compareDocs(spec.Data, marathon.Doc{"id": "/g/c/app", "cmd": "x"}, live, v111); loud.Hidden != quiet.Hidden-1 {
+		t.Errorf("%d hidden with one shown, %d without", loud.Hidden, quiet.Hidden)
 	}
 }
 
