@@ -53,6 +53,9 @@ func (u *use) document(s *snapshot.Snapshot, e snapshot.Entry, kind string) (*do
 		u.new[k] = d
 		return d, nil
 	}
+	if kind != fileKind && e.Size > maxYAMLBytes {
+		return tooLarge(e.Size), nil // found out without reading it
+	}
 	src, err := s.Read(e)
 	if err != nil {
 		return nil, err

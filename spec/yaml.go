@@ -20,6 +20,8 @@ const (
 	maxDepth     = 32
 	// maxColumn bounds block nesting as well: every level of a block stands at least one column further right.
 	maxColumn = 160
+	// maxKeys bounds what the parser does: its time and memory grow with the square of a mapping's length.
+	maxKeys = 4000
 )
 
 // A document is one parsed YAML file. Its findings have no file yet, see node.
@@ -32,11 +34,10 @@ type document struct {
 // parseYAML reads one file: bounds and text first, then tokens, then structure, and last a second, independent reader that
 // must see the very same values.
 func parseYAML(src []byte) *document {
-	d := &document{}
 	if len(src) > maxYAMLBytes {
-		d.add(Pos{}, "", fmt.Sprintf("is %d bytes long; a YAML file may have %d", len(src), maxYAMLBytes), "move large texts into files/")
-		return d
+		return tooLarge(int64(len(src)))
 	}
+	d := &document{}
 	if d.checkText(src, textYAML); len(d.findings) > 0 {
 		return d
 	}
@@ -48,6 +49,12 @@ func parseYAML(src []byte) *document {
 	if d.root != nil && len(d.findings) == 0 {
 		d.crossCheck(src)
 	}
+	return d
+}
+
+func tooLarge(size int64) *document {
+	d := &document{}
+	d.add(Pos{}, "", fmt.Sprintf("is %d bytes long; at most %d are read", size, maxYAMLBytes), "move large texts into files/")
 	return d
 }
 
@@ -77,7 +84,7 @@ var refusedTokens = map[token.Type]struct{ what, fix string }{
 // checkTokens refuses anchors, aliases, tags, merge and complex keys, directives, a second document and deep nesting. It
 // returns false if the parser must not see the file.
 func (d *document) checkTokens(tokens token.Tokens) bool {
-	flow, line, onLine, content := 0, 0, 0, false
+	flow, line, onLine, keys, content := 0, 0, 0, 0, false
 	for _, t := range tokens {
 		if t.Position.Line != line {
 			line, onLine = t.Position.Line, 0
@@ -107,8 +114,14 @@ func (d *document) checkTokens(tokens token.Tokens) bool {
 			flow++
 		case token.SequenceEndType, token.MappingEndType:
 			flow = max(flow-1, 0)
-		case token.SequenceEntryType, token.MappingValueType:
+		case token.SequenceEntryType:
 			onLine++
+		case token.MappingValueType:
+			onLine++
+			if keys++; keys > maxKeys {
+				d.add(at(t), "", fmt.Sprintf("has more than %d keys", maxKeys), "move data into files/")
+				return false
+			}
 		}
 		content = true
 		if flow > maxDepth || flow == 0 && (onLine > maxDepth || onLine == 1 && t.Position.Column > maxColumn && t.Type == token.SequenceEntryType) {
