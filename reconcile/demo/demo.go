@@ -53,8 +53,10 @@ func Run(ctx context.Context, o Options) error {
 	if err := makeRepo(repo); err != nil {
 		return fmt.Errorf("demo: make the fleet repository: %w", err)
 	}
-	sim := marathonsim.New(marathonsim.Options{Agents: marathonsim.DefaultAgents(o.Agents), Programs: pretend.Programs(), Seed: o.Seed})
+	nodes := &pretend.Fleet{}
+	sim := marathonsim.New(marathonsim.Options{Agents: marathonsim.DefaultAgents(o.Agents), Programs: nodes.Program, Seed: o.Seed})
 	defer sim.Close()
+	nodes.Watch(sim)
 
 	s := newScreen(o, repo)
 	s.intro()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
+	"reflect"
 	"testing"
 
 	invopop "github.com/invopop/jsonschema"
@@ -17,7 +18,12 @@ import (
 var update = flag.Bool("update", false, "rewrite golden files")
 
 func TestTheSchemaIsThatOfTheDocument(t *testing.T) {
-	r := invopop.Reflector{Anonymous: true}
+	r := invopop.Reflector{Anonymous: true, Mapper: func(t reflect.Type) *invopop.Schema {
+		if t == reflect.TypeFor[spec.Pos]() {
+			return &invopop.Schema{Type: "string", Description: "file:line:column in the fleet repository"}
+		}
+		return nil
+	}}
 	s := r.Reflect(Document{})
 	s.ID = "https://esfleet.example/schema/plan/v1"
 	s.Title = "esfleet plan"
