@@ -338,6 +338,8 @@ func (m *Mirror) explain(ctx context.Context, err error) *Refusal {
 		r = refuse(Emptied, "restore the branch, or follow another one", "%v", err)
 	case errors.Is(err, errTooLarge):
 		r = refuse(TooLarge, "remove what does not belong into a fleet repository, or raise the limit", "%v", err)
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		r = refuse(Unreachable, "check the server and the way to it", "no complete answer within %s (%v)", m.opts.Timeout, err)
 	case errors.Is(err, errHalf):
 		r = refuse(HalfFetched, "it is asked again; if this stays, run git fsck on the server", "%v", err)
 	case errors.Is(err, errDamaged):
@@ -346,8 +348,6 @@ func (m *Mirror) explain(ctx context.Context, err error) *Refusal {
 		r = refuse(Unreachable, m.credentialHint(), "the server refused the credential (%v)", err)
 	case errors.Is(err, transport.ErrRepositoryNotFound):
 		r = refuse(Unreachable, "check the address; "+m.credentialHint(), "the server knows no such repository, or hides it from this credential (%v)", err)
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		r = refuse(Unreachable, "check the server and the way to it", "no complete answer within %s (%v)", m.opts.Timeout, err)
 	default:
 		r = refuse(Unreachable, "", "%v", err)
 	}

@@ -122,6 +122,9 @@ func (s *sshSession) UploadPack(_ context.Context, req *packp.UploadPackRequest)
 	if err := pktline.NewEncoder(s.in).EncodeString("done\n"); err != nil {
 		return nil, fmt.Errorf("end the request: %w", err)
 	}
+	if err := s.in.Close(); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("end the request: %w", err)
+	}
 	res := packp.NewUploadPackResponse(req)
 	if err := res.Decode(io.NopCloser(s.out)); err != nil {
 		return nil, fmt.Errorf("read the answer's head: %w", err)
