@@ -1,0 +1,259 @@
+package sinktest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/esfleet/esfleet/marathonsink"
+	"github.com/esfleet/esfleet/marathonsink/marathon"
+)
+
+// A Target is a Marathon to hold against the suite.
+type Target struct {
+	URL       string
+	Transport http.RoundTripper // nil: the network
+}
+
+// A testCase is one thing that esfleet relies on. Source names where it was measured or read: sections of the
+// reference pages, so that a failing case can be argued about.
+type testCase struct {
+	name, source string
+	since        marathon.Version // the case is for this version and later; zero for all
+	run          func(*env)
+}
+
+// patience is how long a case waits for something that Marathon does by itself.
+const patience = 45 * time.Second
+
+// Run runs every case that fits the Marathon's version. newMarathon is called once for each case; it may give the same
+// Marathon each time, because each case uses apps of its own under /sinktest and removes them.
+func Run(t *testing.T, newMarathon func(t *testing.T) Target) {
+	var all []testCase
+	for _, group := range [][]testCase{writeCases, refusalCases, lockCases, taskCases, readCases, eventCases} {
+		all = append(all, group...)
+	}
+	for i, k := range all {
+		t.Run(k.name, func(t *testing.T) {
+			e := newEnv(t, newMarathon(t), fmt.Sprintf("/sinktest/c%d", i))
+			if !e.version.AtLeast(k.since.Major, k.since.Minor, k.since.Patch) {
+				t.Skipf("skipped: about Marathon %s and later (%s)", k.since, k.source)
+			}
+			t.Logf("source: %s", k.source)
+			k.run(e)
+		})
+	}
+}
+
+// env is what a case works with. Its methods end the test on a failure.
+type env struct {
+	*testing.T
+	ctx     context.Context
+	c       *marathonsink.Client
+	target  Target
+	http    http.RoundTripper
+	prefix  string
+	version marathon.Version
+}
+
+func newEnv(t *testing.T, target Target, prefix string) *env {
+	t.Helper()
+	c, err := marathonsink.New(marathonsink.Options{URLs: []string{target.URL}, Transport: target.Transport})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &env{T: t, ctx: t.Context(), c: c, target: target, http: target.Transport, prefix: prefix}
+	if e.http == nil {
+		own := &http.Transport{}
+		t.Cleanup(own.CloseIdleConnections)
+		e.http = own
+	}
+	t.Cleanup(c.Close)
+	info, err := c.Info(e.ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.version = info.Version
+	t.Cleanup(func() {
+		e.ctx = context.Background() // the test's own has ended
+		s, err := c.State(e.ctx, nil)
+		if err != nil {
+			return
+		}
+		for id := range s.Apps {
+			if strings.HasPrefix(string(id), prefix+"/") {
+				e.raw("DELETE", "/v2/apps"+string(id), "")
+			}
+		}
+	})
+	return e
+}
+
+// id is an app id of this case's own.
+func (e *env) id(name string) marathon.AppID { return marathon.AppID(e.prefix + "/" + name) }
+
+// app is a small app that runs at once; more is merged over it.
+func (e *env) app(name string, instances int, more marathon.Doc) marathon.Doc {
+	doc := marathon.Doc{
+		"id": string(e.id(name)), "cmd": "sleep 1000", "cpus": 0.01, "mem": 32, "instances": instances,
+		"labels": marathon.Doc{marathon.LabelFleet: "sinktest"},
+	}
+	for k, v := range more {
+		doc[k] = v
+	}
+	return doc
+}
+
+// resident is an app with a persistent volume.
+func (e *env) resident(name string, instances int) marathon.Doc {
+	return e.app(name, instances, marathon.Doc{
+		"container": marathon.Doc{"type": "MESOS", "volumes": []any{
+			marathon.Doc{"containerPath": "data", "mode": "RW", "persistent": marathon.Doc{"size": 64}}}},
+		"residency":       marathon.Doc{"relaunchEscalationTimeoutSeconds": 3600, "taskLostBehavior": "WAIT_FOREVER"},
+		"upgradeStrategy": marathon.Doc{"minimumHealthCapacity": 1, "maximumOverCapacity": 0},
+	})
+}
+
+// unplaceable asks for more than any agent has, so that its deployment hangs until it is cancelled.
+func (e *env) unplaceable(name string) marathon.Doc { return e.app(name, 1, marathon.Doc{"cpus": 999}) }
+
+func (e *env) create(doc marathon.Doc) marathon.DeploymentID {
+	e.Helper()
+	d, err := e.c.Create(e.ctx, doc)
+	e.must(err)
+	return d
+}
+
+func (e *env) must(err error) {
+	e.Helper()
+	if err != nil {
+		e.Fatal(err)
+	}
+}
+
+func (e *env) get(name string) *marathon.App {
+	e.Helper()
+	a, err := e.c.App(e.ctx, e.id(name))
+	e.must(err)
+	return a
+}
+
+// settled waits until no deployment holds the app, then reads it.
+func (e *env) settled(name string) *marathon.App {
+	e.Helper()
+	return e.until(name, "free of deployments", func(a *marathon.App) bool { return len(a.Deployments) == 0 })
+}
+
+// running waits for n running tasks and no deployment.
+func (e *env) running(name string, n int) *marathon.App {
+	e.Helper()
+	return e.until(name, fmt.Sprintf("settled with %d running tasks", n), func(a *marathon.App) bool {
+		running := 0
+		for _, task := range a.Tasks {
+			if task.Running() {
+				running++
+			}
+		}
+		return running == n && len(a.Deployments) == 0
+	})
+}
+
+// until reads the app again and again. Polling, because what a case waits for is what a reader of Marathon sees;
+// events are a case of their own.
+func (e *env) until(name, what string, done func(*marathon.App) bool) *marathon.App {
+	e.Helper()
+	var last *marathon.App
+	e.eventually(func() string {
+		last = e.get(name)
+		if done(last) {
+			return ""
+		}
+		return fmt.Sprintf("%s is not %s: deployments %v, tasks %+v", last.ID, what, last.Deployments, last.Tasks)
+	})
+	return last
+}
+
+// eventually calls ask until it has no complaint.
+func (e *env) eventually(ask func() (complaint string)) {
+	e.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		complaint := ask()
+		if complaint == "" {
+			return
+		}
+		select {
+		case <-deadline:
+			e.Fatalf("after %s: %s", patience, complaint)
+		case <-tick.C:
+		}
+	}
+}
+
+// want checks the kind of an error.
+func (e *env) want(err error, kind marathonsink.Kind) *marathonsink.Error {
+	e.Helper()
+	x, ok := errors.AsType[*marathonsink.Error](err)
+	if !ok || x.Kind != kind {
+		e.Fatalf("error %v, want kind %s", err, kind)
+	}
+	return x
+}
+
+// wantDetail checks that Marathon objects to a field with a text.
+func (e *env) wantDetail(x *marathonsink.Error, path, text string) {
+	e.Helper()
+	for _, d := range x.Details {
+		if d.Path == path && strings.Contains(strings.Join(d.Errors, " "), text) {
+			return
+		}
+	}
+	e.Errorf("no objection %q to %q in %v", text, path, x)
+}
+
+// A rawAnswer is one exchange past the client.
+type rawAnswer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// json reads the answer's body as an object.
+func (a rawAnswer) json() map[string]any {
+	var doc map[string]any
+	_ = json.Unmarshal([]byte(a.body), &doc) // nil says enough
+	return doc
+}
+
+// raw sends what the client never would. header is name, value, name, value.
+func (e *env) raw(method, path, body string, header ...string) rawAnswer {
+	e.Helper()
+	ctx, cancel := context.WithTimeout(e.ctx, patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, e.target.URL+path, bytes.NewReader([]byte(body)))
+	e.must(err)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json")
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	res, err := e.http.RoundTrip(req)
+	e.must(err)
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	e.must(err)
+	return rawAnswer{res.StatusCode, res.Header, string(b)}
+}
+
+func version(major, minor, patch int) marathon.Version {
+	return marathon.Version{Major: major, Minor: minor, Patch: patch}
+}
