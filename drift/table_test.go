@@ -107,8 +107,8 @@ func holds(t *testing.T, r Row, v marathon.Version) {
 		if same(doc, put(doc, r, "changed")) {
 			t.Errorf("%s: a value that is not the default is not reported", v)
 		}
-	case r.Rule == Fill && !anyRow(r.Path, Fill, v):
-		if same(doc, put(doc, r, r.Value)) && !anyRow(topLevel(r.Path), Ignore, v) {
+	case r.Rule == Fill && !hasRow(r.Path, Fill, v):
+		if same(doc, put(doc, r, r.Value)) && !hasRow(topLevel(r.Path), Ignore, v) {
 			t.Errorf("%s: %v is taken for a default, and this version has none", v, text(r.Value))
 		}
 	case r.Rule == Drop && r.In(v):
@@ -147,16 +147,7 @@ func holds(t *testing.T, r Row, v marathon.Version) {
 
 // hasDropped says that the row's field is no part of the fixture's definition in this version.
 func hasDropped(r Row, v marathon.Version) bool {
-	return anyRow(topLevel(r.Path), Drop, v) && r.When == ContainerNetwork
-}
-
-func anyRow(path string, rule Rule, v marathon.Version) bool {
-	for _, r := range rows {
-		if r.Path == path && r.Rule == rule && r.In(v) {
-			return true
-		}
-	}
-	return false
+	return hasRow(topLevel(r.Path), Drop, v) && r.When == ContainerNetwork
 }
 
 // wide is a definition that touches what the versions answer differently.
