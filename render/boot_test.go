@@ -153,8 +153,17 @@ func (m *fakeMarathon) masters() {
 // fakeHome is a distribution whose programs only tell how they were called.
 func fakeHome(t testing.TB, dist string) string {
 	home := openDir(t)
-	show := "#!/bin/sh\necho \"ARGS $*\"\necho BEGIN-CONFIG\ncat \"${ES_PATH_CONF:-$OPENSEARCH_PATH_CONF}\"/*.yml\necho END-CONFIG\n" +
-		"cat \"${ES_PATH_CONF:-$OPENSEARCH_PATH_CONF}/jvm.options\"\nls \"$(dirname \"$0\")/../plugins\"\nenv | grep -v BUNDLE_[0-9]\nid -u\n"
+	show := `#!/bin/sh
+echo "ARGS $*"
+config=${ES_PATH_CONF:-${OPENSEARCH_PATH_CONF:-${1#*=}}}
+echo BEGIN-CONFIG
+cat "$config"/*.yml
+echo END-CONFIG
+cat "$config/jvm.options"
+ls "$(dirname "$0")/../plugins"
+env
+id -u
+`
 	files := map[string]string{
 		"bin/" + dist:              show,
 		"bin/" + dist + "-plugin":  "#!/bin/sh\nh=$(dirname \"$0\")/..\nn=${3##*/}\nmkdir \"$h/plugins/${n%.zip}\" && echo \"installed $*\" >>\"$h/installed\"\n",
@@ -181,7 +190,16 @@ type boot struct {
 
 func newBoot(t testing.TB, path string, c *spec.Cluster, component spec.Component, marathonURL string) *boot {
 	t.Helper()
-	d := desired(t, c, render.Target{Version: target.Version, NodeURLs: []string{"http://127.0.0.1:1", marathonURL}})
+	return newBootWith(t, path, c, component, marathonURL)
+}
+
+// newBootWith also knows the content of files that the cluster refers to. The first of Marathon's addresses is dead.
+func newBootWith(t testing.TB, path string, c *spec.Cluster, component spec.Component, marathonURL string, contents ...string) *boot {
+	t.Helper()
+	d, err := render.Cluster(c, blobs(contents...), render.Target{Version: target.Version, NodeURLs: []string{"http://127.0.0.1:1", marathonURL}})
+	if err != nil {
+		t.Fatal(err)
+	}
 	app := d.App(component)
 	b := &boot{sandbox: openDir(t), cmd: app.Doc["cmd"].(string), env: map[string]string{
 		"PATH": path, "HOST": "127.0.0.9", "PORT0": "31000", "PORT1": "31001",
@@ -263,7 +281,7 @@ func localCluster(t testing.TB) *spec.Cluster {
 	c.Elasticsearch.Home = fakeHome(t, "elasticsearch")
 	c.Elasticsearch.User = "nobody"
 	c.Plugins, c.PreRun = nil, nil
-	c.Checks.Grace = 8 * time.Second // less patience; see render's facts
+	c.Checks.Grace = time.Second // less patience; see render's facts
 	return c
 }
 

@@ -66,6 +66,6 @@ func Command(b *bundle.Bundle) string {
 	return fmt.Sprintf(`cd "${MESOS_SANDBOX:-.}" 2>/dev/null; d=.esfleet; `+
 		`for t in base64 sha256sum gzip tar; do command -v $t >/dev/null || { echo "esfleet: $t is missing on this host or in this image; install it" >&2; exit 69; }; done; `+
 		`rm -rf $d; mkdir $d && printf %%s "%s" | base64 -d >$d/bundle.tgz && printf '%%s  %%s\n' "$%s" $d/bundle.tgz | sha256sum -c - >/dev/null 2>&1 `+
-		`|| { echo "esfleet: the bundle in this app's environment does not have the digest $%s; somebody changed it by hand" >&2; exit 65; }; `+
+		`|| { echo "esfleet: the bundle in this app's environment does not have the digest $%s that the same environment states; somebody changed it by hand" >&2; exit 65; }; `+
 		`tar -xzf $d/bundle.tgz -C $d && exec sh $d/boot.sh`, pieces.String(), bundle.EnvDigest, bundle.EnvDigest)
 }

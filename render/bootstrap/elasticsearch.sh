@@ -23,6 +23,7 @@ export ESFLEET_BUNDLE_SHA256="$digest"
 become_user
 name_node
 choose_home
+choose_java
 install_plugins
 write_config
 resolve_ring

@@ -86,6 +86,14 @@ copy_home() {
 	chmod -R u+w "$home/bin" "$home/config" "$home/plugins" 2>/dev/null
 }
 
+# choose_java gives the JDK of the host to a distribution that comes without one, where neither git nor the image says.
+choose_java() {
+	[ -z "$java_home${JAVA_HOME:-}${ES_JAVA_HOME:-}${OPENSEARCH_JAVA_HOME:-}" ] && [ ! -x "$home/jdk/bin/java" ] || return 0
+	java_home=$(command -v java) || return 0 # the distribution's own message is clear
+	java_home=$(readlink -f "$java_home")
+	java_home=${java_home%/bin/java}
+}
+
 install_plugins() {
 	while read -r plugin url sum; do
 		source=$plugin
