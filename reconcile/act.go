@@ -24,7 +24,7 @@ type Done struct {
 }
 
 // Act takes the step that is due in each cluster of v, many clusters at once, one effect each. What became of it is for
-// the next Look to find out.
+// the next Look to find out. When ctx ends, steps that have begun are finished and no other is begun.
 func (r *Reconciler) Act(ctx context.Context, v *View) []Done {
 	var (
 		wg    sync.WaitGroup
@@ -35,10 +35,13 @@ func (r *Reconciler) Act(ctx context.Context, v *View) []Done {
 	for i := range v.Clusters {
 		c := &v.Clusters[i]
 		step := c.Plan.Next()
-		if step == nil || ctx.Err() != nil {
+		if step == nil {
 			continue
 		}
 		slots <- struct{}{}
+		if ctx.Err() != nil {
+			break
+		}
 		wg.Go(func() {
 			defer func() { <-slots }()
 			d := r.take(ctx, v.Commit, c, *step)
@@ -51,8 +54,13 @@ func (r *Reconciler) Act(ctx context.Context, v *View) []Done {
 	return out
 }
 
+// effectTimeout bounds a step's calls together; it is longer than each call's own bound.
+const effectTimeout = 2 * time.Minute
+
 // take writes the step down, takes it, and writes down how it ended.
 func (r *Reconciler) take(ctx context.Context, commit string, c *ClusterView, s plan.Step) Done {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), effectTimeout)
+	defer cancel()
 	start := time.Now()
 	r.mu.Lock()
 	m := r.marathons[c.Marathon]
