@@ -59,7 +59,6 @@ func newOrigin(o Options) (*origin, error) {
 func httpOpener(l location, o Options) (func(context.Context, secret) (transport.UploadPackSession, error), error) {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.DialContext = (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext
-	t.ResponseHeaderTimeout = o.Timeout
 	t.MaxConnsPerHost, t.IdleConnTimeout = 2, 30*time.Second
 	if o.CABundle != "" {
 		pool, err := caPool(o.CABundle)
@@ -68,7 +67,7 @@ func httpOpener(l location, o Options) (func(context.Context, secret) (transport
 		}
 		t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
-	// Answers are bounded: references by refsBytes, packs by the limit.
+	// Time is bounded by each call's context, and so is the dial.
 	client := githttp.NewClient(&http.Client{Transport: boundedBodies{t, o.Limits.PackBytes + refsBytes}})
 	return func(_ context.Context, s secret) (transport.UploadPackSession, error) {
 		var auth transport.AuthMethod

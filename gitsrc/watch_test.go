@@ -3,6 +3,7 @@ package gitsrc
 import (
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,9 +12,9 @@ import (
 )
 
 // virtual runs a watcher of root on events that the test sends, in virtual time.
-func virtual(t *testing.T, root string) (events chan fsnotify.Event, errs chan error, told *int) {
-	told = new(int)
-	w := &watcher{root: root, lim: DefaultLimits(), done: make(chan struct{}), tell: func() { *told++ }}
+func virtual(t *testing.T, root string) (events chan fsnotify.Event, errs chan error, told *atomic.Int32) {
+	told = new(atomic.Int32)
+	w := &watcher{root: root, lim: DefaultLimits(), done: make(chan struct{}), tell: func() { told.Add(1) }}
 	events, errs = make(chan fsnotify.Event), make(chan error)
 	ended := make(chan struct{})
 	go func() { defer close(ended); w.loop(events, errs) }()
@@ -30,18 +31,18 @@ func TestABurstOfEventsIsToldOnceWhenItHasSettled(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		synctest.Wait()
-		if *told != 0 {
-			t.Errorf("told %d times while files were still being written", *told)
+		if told.Load() != 0 {
+			t.Errorf("told %d times while files were still being written", told.Load())
 		}
 		time.Sleep(settle)
 		synctest.Wait()
-		if *told != 1 {
-			t.Errorf("told %d times of one burst", *told)
+		if told.Load() != 1 {
+			t.Errorf("told %d times of one burst", told.Load())
 		}
 		errs <- fsnotify.ErrEventOverflow
 		time.Sleep(settle)
 		synctest.Wait()
-		if *told != 2 {
+		if told.Load() != 2 {
 			t.Error("lost events are not taken for a change")
 		}
 	})
@@ -56,13 +57,13 @@ func TestEventsOfGitAndOfNeighboursAreNoChange(t *testing.T) {
 		}
 		time.Sleep(settle)
 		synctest.Wait()
-		if *told != 0 {
-			t.Errorf("told %d times", *told)
+		if told.Load() != 0 {
+			t.Errorf("told %d times", told.Load())
 		}
 		events <- fsnotify.Event{Name: root, Op: fsnotify.Create}
 		time.Sleep(settle)
 		synctest.Wait()
-		if *told != 1 {
+		if told.Load() != 1 {
 			t.Error("the directory's own return is not told")
 		}
 	})
@@ -78,13 +79,13 @@ func TestPollingFindsWhatEventsDoNotTell(t *testing.T) {
 		}
 		time.Sleep(pollEvery)
 		synctest.Wait()
-		if *told != 1 {
-			t.Errorf("told %d times of a change without events", *told)
+		if told.Load() != 1 {
+			t.Errorf("told %d times of a change without events", told.Load())
 		}
 		time.Sleep(10 * pollEvery)
 		synctest.Wait()
-		if *told != 1 {
-			t.Errorf("told %d times although nothing more changed", *told)
+		if told.Load() != 1 {
+			t.Errorf("told %d times although nothing more changed", told.Load())
 		}
 	})
 }
