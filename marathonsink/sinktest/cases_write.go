@@ -46,7 +46,7 @@ var writeCases = []testCase{
 	}},
 	{name: "the document read back can be written back without change", source: "marathon-lab-api §2 GET minus read-only fields", run: func(e *env) {
 		e.create(e.app("a", 0, marathon.Doc{"constraints": []any{[]any{"hostname", "UNIQUE"}},
-			"healthChecks": []any{marathon.Doc{"protocol": "HTTP", "path": "/"}}}))
+			"healthChecks": []any{marathon.Doc{"protocol": "HTTP", "path": "/", "portIndex": 0}}}))
 		before := e.settled("a")
 		_, err := e.c.Replace(e.ctx, before.Doc)
 		e.must(err)

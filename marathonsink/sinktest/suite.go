@@ -20,6 +20,8 @@ import (
 type Target struct {
 	URL       string
 	Transport http.RoundTripper // nil: the network
+	// Simulated says that tasks do not run their commands, so that none of them fails by itself.
+	Simulated bool
 }
 
 // A testCase is one thing that esfleet relies on. Source names where it was measured or read: sections of the
