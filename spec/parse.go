@@ -199,15 +199,19 @@ func (p *parse) document(e snapshot.Entry, kind string) *node {
 		p.unreadable(e, err)
 		return &node{}
 	}
-	for _, f := range d.findings {
-		f.Pos.File = e.Path
-		p.add(f)
-	}
-	p.dropped += d.dropped
+	p.findings(d, e.Path)
 	if d.root == nil {
 		return &node{}
 	}
 	return d.root
+}
+
+func (p *parse) findings(d *document, path string) {
+	for _, f := range d.findings {
+		f.Pos.File = path
+		p.add(f)
+	}
+	p.dropped += d.dropped
 }
 
 func (p *parse) unreadable(e snapshot.Entry, err error) {

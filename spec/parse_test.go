@@ -209,3 +209,15 @@ func TestARetiredClusterStillHoldsItsReservations(t *testing.T) {
 		t.Errorf("retired %+v, active %+v", got, active)
 	}
 }
+
+func TestOneFileCanBeCheckedByItself(t *testing.T) {
+	for path, src := range examples.Files() {
+		if problems := spec.CheckFile(path, []byte(src)); len(problems) > 0 {
+			t.Errorf("%s: %v", path, problems)
+		}
+	}
+	problems := spec.CheckFile(clusterFile, []byte("apiVersion: esfleet/v1\nkind: Cluster\nplugin: []\npurpose: on\n"))
+	if len(problems) != 2 || problems[0].Pos.String() != clusterFile+":3:1" || problems[1].Pos.String() != clusterFile+":4:10" {
+		t.Error(problems)
+	}
+}
