@@ -148,7 +148,7 @@ func volumes(v *volume) []any {
 func portDefinitions(ports []port) []any {
 	out := []any{}
 	for _, p := range ports {
-		out = append(out, map[string]any{"port": p.number, "name": p.name, "protocol": "tcp", "labels": map[string]any{}})
+		out = append(out, map[string]any{"port": p.number, "name": p.name, "protocol": "tcp"})
 	}
 	return out
 }
