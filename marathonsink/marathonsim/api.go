@@ -107,7 +107,7 @@ func (s *Sim) route(c *call, p string) (*result, *refusal) {
 		return &result{status: 200, body: s.info()}, nil
 	case "leader":
 		if c.method == http.MethodDelete {
-			go s.LeaderChange()
+			s.after(10*time.Millisecond, s.abdicate) // the answer goes out first
 			return &result{status: 200, body: map[string]any{"message": "Leadership abdicated", "details": []any{}}}, nil
 		}
 		return &result{status: 200, body: map[string]any{"leader": s.leaderAddress()}}, nil

@@ -225,11 +225,8 @@ func (s *Sim) edited(id marathon.AppID, old *definition, sent map[string]any, wh
 		}
 		next = merged
 	}
-	if bad := s.validate(id, next, sent); bad != nil {
-		return nil, bad
-	}
 	doc := s.fill(id, next)
-	if bad := s.validateFilled(doc); bad != nil {
+	if bad := s.validate(next, doc, sent); bad != nil {
 		return nil, bad
 	}
 	return &definition{doc: doc}, nil

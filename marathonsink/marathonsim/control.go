@@ -105,14 +105,17 @@ func (s *Sim) FailNextLaunches(n int) { s.do(func() { s.failLaunches = n }) }
 
 // LeaderChange lets the leader die: streams end, nobody answers for LeaderGap, then the other one leads and runs the
 // open deployments again from their first step, with all that goes wrong then (marathon-lab-roll E25).
-func (s *Sim) LeaderChange() {
-	s.do(func() {
-		for _, u := range s.subscribers {
-			u.end()
-		}
-		s.subscribers, s.leaderless = nil, true
-		s.after(s.opt.LeaderGap, s.elected)
-	})
+func (s *Sim) LeaderChange() { s.do(s.abdicate) }
+
+func (s *Sim) abdicate() {
+	if s.leaderless {
+		return
+	}
+	for _, u := range s.subscribers {
+		u.end()
+	}
+	s.subscribers, s.leaderless = nil, true
+	s.after(s.opt.LeaderGap, s.elected)
 }
 
 func (s *Sim) elected() {

@@ -66,9 +66,8 @@ func roundTrip(h http.Handler, r *http.Request, life context.Context) (*http.Res
 	out := &answer{header: http.Header{}, begun: make(chan struct{}), wake: make(chan struct{}, 1), cancel: cancel}
 	go func() {
 		defer stop()
-		defer out.finish()
 		defer in.Body.Close()
-		h.ServeHTTP(out, in)
+		out.finish(serve(h, out, in))
 	}()
 	select {
 	case <-out.begun:
@@ -78,11 +77,29 @@ func roundTrip(h http.Handler, r *http.Request, life context.Context) (*http.Res
 		}
 		return nil, io.ErrUnexpectedEOF
 	}
+	if out.code == 0 {
+		return nil, fmt.Errorf("%s %s: %w", r.Method, r.URL, out.err)
+	}
 	return &http.Response{
 		Status: fmt.Sprintf("%d %s", out.code, http.StatusText(out.code)), StatusCode: out.code,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: out.sent, Body: &answerBody{out, ctx},
 		ContentLength: -1, Request: r,
 	}, nil
+}
+
+// serve runs a handler; one that gives up as net/http allows, by panicking, closes the connection.
+func serve(h http.Handler, w http.ResponseWriter, r *http.Request) (err error) {
+	defer func() {
+		switch p := recover(); p {
+		case nil:
+		case http.ErrAbortHandler:
+			err = io.ErrUnexpectedEOF
+		default:
+			panic(p)
+		}
+	}()
+	h.ServeHTTP(w, r)
+	return nil
 }
 
 // An answer is what a handler writes; it never makes the handler wait for the reader.
@@ -96,6 +113,7 @@ type answer struct {
 	mu   sync.Mutex
 	buf  []byte
 	done bool
+	err  error // how the handler gave up; set before begun is closed, or before done
 }
 
 func (a *answer) Header() http.Header { return a.header }
@@ -127,11 +145,16 @@ func (a *answer) signal() {
 	}
 }
 
-func (a *answer) finish() {
-	a.WriteHeader(http.StatusOK)
+func (a *answer) finish(err error) {
 	a.mu.Lock()
-	a.done = true
+	a.done, a.err = true, err
 	a.mu.Unlock()
+	switch {
+	case err == nil:
+		a.WriteHeader(http.StatusOK)
+	case a.code == 0:
+		close(a.begun)
+	}
 	a.signal()
 }
 
@@ -145,10 +168,13 @@ func (b *answerBody) Read(p []byte) (int, error) {
 		b.a.mu.Lock()
 		n := copy(p, b.a.buf)
 		b.a.buf = b.a.buf[n:]
-		done := b.a.done
+		done, err := b.a.done, b.a.err
 		b.a.mu.Unlock()
 		if n > 0 {
 			return n, nil
+		}
+		if done && err != nil {
+			return 0, err
 		}
 		if done {
 			return 0, io.EOF

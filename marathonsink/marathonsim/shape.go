@@ -33,7 +33,8 @@ func checkShape(id marathon.AppID, sent map[string]any, ver traits) *refusal {
 	return badShape(c.faults...)
 }
 
-var appID = regexp.MustCompile(`^(/?((\.{2})|([a-z0-9][a-z0-9\-.]*[a-z0-9]+)|([a-z0-9]*))($|/))+$`)
+// appID: every segment is made of dot-separated words of lower-case letters, digits and inner hyphens.
+var appID = regexp.MustCompile(`^(/([a-z0-9]([a-z0-9-]*[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*)+$`)
 
 func sortedKeys(m map[string]any) []string {
 	keys := make([]string, 0, len(m))
@@ -61,7 +62,7 @@ func numeric(least, most float64, whole bool) shape {
 		switch {
 		case !ok:
 			c.add(path, "error.expected.jsnumber")
-		case whole && f != math.Trunc(f):
+		case whole && (f != math.Trunc(f) || f > math.MaxInt32):
 			c.add(path, "error.expected.int")
 		case f < least:
 			c.add(path, "error.min")

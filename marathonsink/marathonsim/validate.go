@@ -38,8 +38,20 @@ func feature(name string) string {
 	return fmt.Sprintf("Feature %s is not enabled. Enable with --enable_features %s)", name, name)
 }
 
-// validate is the second validation, of the canonical document before its defaults are filled in. sent is the request.
-func (s *Sim) validate(id marathon.AppID, doc, sent map[string]any) *refusal {
+// validate is the second validation, of what a definition means. canonical is the document before its defaults were
+// filled in, sent the request.
+func (s *Sim) validate(canonical, filled, sent map[string]any) *refusal {
+	if bad := illegal(canonical); bad != nil {
+		return bad
+	}
+	f := &faults{}
+	f.given(s, canonical, sent)
+	f.filled(s, filled)
+	return f.refusal()
+}
+
+// illegal is what Marathon only notices when it converts the definition: a server error.
+func illegal(doc map[string]any) *refusal {
 	for _, c := range list(doc["constraints"]) {
 		if l := list(c); len(l) > 1 && strings.ToUpper(text(l[1])) != text(l[1]) {
 			return fail(500, "illegal constraint specification "+joinTexts(l))
@@ -55,7 +67,11 @@ func (s *Sim) validate(id marathon.AppID, doc, sent map[string]any) *refusal {
 			return fail(500, "illegal protocol "+protocol+" specified with command")
 		}
 	}
-	f := &faults{}
+	return nil
+}
+
+// given looks at what was sent.
+func (f *faults) given(s *Sim, doc, sent map[string]any) {
 	container := object(doc["container"])
 	f.add(doc["cmd"] == nil && doc["args"] == nil && container == nil || doc["cmd"] != nil && doc["args"] != nil, "/",
 		"AppDefinition must either contain one of 'cmd' or 'args', and/or a 'container'.")
@@ -74,7 +90,6 @@ func (s *Sim) validate(id marathon.AppID, doc, sent map[string]any) *refusal {
 		over := numberOr(object(doc["upgradeStrategy"])["maximumOverCapacity"], 1)
 		f.add(over != 0, "/upgradeStrategy/maximumOverCapacity", fmt.Sprintf("got %s, expected 0.0", compact(double(over))))
 	}
-	return f.refusal()
 }
 
 func joinTexts(l []any) string {
@@ -151,11 +166,11 @@ func constraintFault(c []any, ver traits) string {
 			return "MAX_PER requires an integer value"
 		}
 	case "LIKE", "UNLIKE":
-		if len(c) < 3 {
-			return "A regular expression value must be provided"
+		if value == "" {
+			return "LIKE and UNLIKE require a non-empty, regular expression value"
 		}
 		if _, err := regexp.Compile(value); err != nil {
-			return fmt.Sprintf("'%s' is not a valid regular expression", value)
+			return "is not a valid regular expression"
 		}
 	case "CLUSTER":
 	default:
@@ -169,9 +184,8 @@ func constraintFault(c []any, ver traits) string {
 	return ""
 }
 
-// validateFilled looks at the finished definition.
-func (s *Sim) validateFilled(doc map[string]any) *refusal {
-	f := &faults{}
+// filled looks at the finished definition.
+func (f *faults) filled(s *Sim, doc map[string]any) {
 	f.ports(doc)
 	f.healthChecks(s, doc)
 	f.readinessChecks(doc)
@@ -193,7 +207,6 @@ func (s *Sim) validateFilled(doc map[string]any) *refusal {
 		f.add(over != 0, path, fmt.Sprintf("got %s, expected 0.0", compact(double(over))))
 		f.add(doc["unreachableStrategy"] != "disabled", "/", "unreachableStrategy must be disabled for resident tasks")
 	}
-	return f.refusal()
 }
 
 func (f *faults) ports(doc map[string]any) {
