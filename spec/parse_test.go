@@ -3,6 +3,7 @@ package spec_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -51,7 +52,7 @@ func TestTheExampleFleetIsWhatItsCommentsSay(t *testing.T) {
 	if logs.Exporter == nil || logs.Exporter.Prefix != "es.search.logs" || logs.Kibana == nil || catalog.Kibana != nil {
 		t.Error("exporter and kibana")
 	}
-	if invoices.Containerizer != spec.Mesos || invoices.Elasticsearch.Image != "" || invoices.Drift != spec.Report || logs.Drift != spec.Enforce {
+	if invoices.Containerizer != spec.Mesos || invoices.Elasticsearch.Image != "" || invoices.Rollout.Soak != 10*time.Minute || logs.Rollout.Soak != time.Minute {
 		t.Errorf("invoices: %+v", invoices)
 	}
 	if p := catalog.Plugins[0]; p.URL == "" || len(p.SHA512) != 128 || logs.Plugins[0].Name != "analysis-icu" {
