@@ -89,21 +89,16 @@ var taskCases = []testCase{
 			e.Errorf("%d instances, task %s, victim %s", a.Instances, a.Tasks[0].ID, victim.ID)
 		}
 	}},
-	{name: "a resident that was scaled away is suspended with its volume and comes back on it", source: "marathon-lab-old §6; marathon-lab-roll E19; marathon §5", run: func(e *env) {
-		e.create(e.resident("a", 1))
-		before := e.running("a", 1).Tasks[0]
-		if len(before.LocalVolumes) != 1 || before.LocalVolumes[0].ContainerPath != "data" {
-			e.Fatalf("volumes %+v", before.LocalVolumes)
-		}
-		_, err := e.c.Scale(e.ctx, e.id("a"), 0, nil)
-		e.must(err)
-		gone := e.until("a", "suspended", func(a *marathon.App) bool {
-			return len(a.Deployments) == 0 && len(a.Tasks) == 1 && a.Tasks[0].Suspended()
-		})
+	{name: "a resident that was scaled away is suspended with its volume", source: "marathon-lab-old §6; marathon-lab-roll E19; marathon §5", run: func(e *env) {
+		before, gone := e.suspend()
 		if task := gone.Tasks[0]; task.Active() || task.Running() || task.LocalVolumes[0] != before.LocalVolumes[0] || gone.TasksRunning != 0 {
 			e.Errorf("%+v", gone)
 		}
-		_, err = e.c.Scale(e.ctx, e.id("a"), 1, nil)
+	}},
+	// Up to 1.7 the scale-up claims success and starts nothing until the next scale check (marathon-lab-old §3).
+	{name: "a suspended resident comes back on its volume", source: "marathon §5 scale-up re-uses", since: version(1, 8, 0), run: func(e *env) {
+		before, _ := e.suspend()
+		_, err := e.c.Scale(e.ctx, e.id("a"), 1, nil)
 		e.must(err)
 		after := e.running("a", 1).Tasks[0]
 		if after.LocalVolumes[0] != before.LocalVolumes[0] || after.Host != before.Host || after.ID.Instance() != before.ID.Instance() || after.ID == before.ID {
@@ -189,6 +184,22 @@ var readCases = []testCase{
 		e.create(doc)
 		e.until("a", "failed", func(a *marathon.App) bool { return a.LastTaskFailure != "" })
 	}},
+}
+
+// suspend runs a resident with one task and scales it to 0.
+func (e *env) suspend() (before marathon.Task, gone *marathon.App) {
+	e.Helper()
+	e.create(e.resident("a", 1))
+	before = e.running("a", 1).Tasks[0]
+	if len(before.LocalVolumes) != 1 || before.LocalVolumes[0].ContainerPath != "data" {
+		e.Fatalf("volumes %+v", before.LocalVolumes)
+	}
+	_, err := e.c.Scale(e.ctx, e.id("a"), 0, nil)
+	e.must(err)
+	gone = e.until("a", "suspended", func(a *marathon.App) bool {
+		return len(a.Deployments) == 0 && len(a.Tasks) == 1 && a.Tasks[0].Suspended()
+	})
+	return before, gone
 }
 
 // jsonNumber is the text of a number in a live document.
