@@ -2,16 +2,20 @@ package spec
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/esfleet/esfleet/gitsrc/snapshot"
 )
 
-// A Cache keeps parsed documents by content. After each Parse it holds what that Snapshot uses and nothing else, so it never
-// grows beyond one fleet. The zero value is ready; it is safe for concurrent use.
+// A Cache makes the next Parse pay only for what changed. It keeps, by content, the clusters of the latest Snapshot and the
+// documents that may be needed again; after each Parse it holds nothing that this Snapshot does not use, so it never grows
+// beyond one fleet. Clusters are shared between the Fleets that it helped to make, and nobody may change them.
+// The zero value is ready; it is safe for concurrent use.
 type Cache struct {
-	mu   sync.Mutex
-	docs map[docKey]*document
+	mu       sync.Mutex
+	docs     map[docKey]*document
+	clusters map[ClusterID]*keptCluster
 }
 
 type docKey struct {
@@ -19,38 +23,70 @@ type docKey struct {
 	kind string
 }
 
+// A keptCluster is a faultless cluster with everything it was made of.
+type keptCluster struct {
+	cluster *Cluster
+	// fleet and group are the documents whose defaults flowed into it.
+	fleet, group snapshot.BlobID
+	entries      []snapshot.Entry
+}
+
 // A use is one Parse's sight of a Cache: what it found there, and what shall be there afterwards.
 type use struct {
-	cache *Cache
-	old   map[docKey]*document
-	new   map[docKey]*document
+	cache                    *Cache
+	oldDocs, docs            map[docKey]*document
+	oldClusters, newClusters map[ClusterID]*keptCluster
 }
 
 func (c *Cache) begin() *use {
-	u := &use{cache: c, new: map[docKey]*document{}}
+	u := &use{cache: c, docs: map[docKey]*document{}, newClusters: map[ClusterID]*keptCluster{}}
 	if c != nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		u.old = c.docs
+		u.oldDocs, u.oldClusters = c.docs, c.clusters
 	}
 	return u
 }
 
-func (u *use) end() {
-	if u.cache != nil {
-		u.cache.mu.Lock()
-		defer u.cache.mu.Unlock()
-		u.cache.docs = u.new
+// end leaves in the Cache what this Parse used. After a faultless one the clusters stand for their documents: the trees of
+// ten thousand cluster.yaml are most of the memory, and only a change of defaults would need them.
+func (u *use) end(faultless bool) {
+	if u.cache == nil {
+		return
 	}
+	if faultless {
+		for k := range u.docs {
+			if shapes[k.kind] == nil || k.kind == "Cluster" {
+				delete(u.docs, k)
+			}
+		}
+	}
+	u.cache.mu.Lock()
+	defer u.cache.mu.Unlock()
+	u.cache.docs, u.cache.clusters = u.docs, u.newClusters
+}
+
+// cluster finds a cluster made of exactly these.
+func (u *use) cluster(id ClusterID, fleet, group snapshot.BlobID, entries []snapshot.Entry) *Cluster {
+	k := u.oldClusters[id]
+	if k == nil || k.fleet != fleet || k.group != group || !slices.Equal(k.entries, entries) {
+		return nil
+	}
+	u.keep(k.cluster, fleet, group, entries) // with the new entries, so that the old Snapshot can go
+	return k.cluster
+}
+
+func (u *use) keep(c *Cluster, fleet, group snapshot.BlobID, entries []snapshot.Entry) {
+	u.newClusters[c.ID] = &keptCluster{cluster: c, fleet: fleet, group: group, entries: entries}
 }
 
 func (u *use) document(s *snapshot.Snapshot, e snapshot.Entry, kind string) (*document, error) {
 	k := docKey{e.Blob, kind}
-	if d := u.new[k]; d != nil {
+	if d := u.docs[k]; d != nil {
 		return d, nil
 	}
-	if d := u.old[k]; d != nil {
-		u.new[k] = d
+	if d := u.oldDocs[k]; d != nil {
+		u.docs[k] = d
 		return d, nil
 	}
 	if kind != fileKind && e.Size > maxYAMLBytes {
@@ -64,13 +100,13 @@ func (u *use) document(s *snapshot.Snapshot, e snapshot.Entry, kind string) (*do
 		return nil, fmt.Errorf("%s has %d bytes where the commit lists %d", e.Path, len(src), e.Size)
 	}
 	d := parseContent(src, kind)
-	u.new[k] = d
+	u.docs[k] = d
 	return d, nil
 }
 
-// Len is how many documents are kept.
+// Len is how many documents and clusters are kept.
 func (c *Cache) Len() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.docs)
+	return len(c.docs) + len(c.clusters)
 }

@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/esfleet/esfleet/gitsrc/snapshot"
@@ -15,7 +16,9 @@ func Parse(s *snapshot.Snapshot, cache *Cache) (*Fleet, []Problem) {
 	var f *Fleet
 	if p.checkTree() {
 		f = p.fleet()
-		p.cache.end()
+	}
+	if f != nil {
+		p.cache.end(len(p.list) == 0)
 	}
 	if len(p.list) > 0 {
 		return nil, p.sorted()
@@ -27,6 +30,8 @@ type parse struct {
 	report
 	snap  *snapshot.Snapshot
 	cache *use
+	// fleetBlob and groupBlob are the documents whose defaults flow into the cluster at hand.
+	fleetBlob, groupBlob snapshot.BlobID
 }
 
 func (p *parse) fleet() *Fleet {
@@ -36,6 +41,7 @@ func (p *parse) fleet() *Fleet {
 		return nil
 	}
 	root := p.document(*l.fleet, "Fleet")
+	p.fleetBlob = l.fleet.Blob
 	f := &Fleet{Name: FleetName(root.childText("name")), Commit: p.snap.Commit, Pos: Pos{File: l.fleet.Path, Line: 1, Column: 1}}
 	f.Marathons = p.marathons(placed{l.fleet.Path, root})
 	f.Guards = p.guards(placed{l.fleet.Path, root})
@@ -110,10 +116,12 @@ func (p *parse) group(f *Fleet, files *groupFiles, defaults placed) *Group {
 	p.checkName("group", dir, files.name)
 	g := &Group{Name: GroupName(files.name), Pos: Pos{File: dir + "group.yaml", Line: 1, Column: 1}}
 	root := &node{}
+	p.groupBlob = ""
 	if files.yaml == nil {
 		p.problem(Pos{File: g.Pos.File}, "", "is missing", "add it: it says whose the clusters in this folder are and which Marathon runs them")
 	} else {
 		root = p.document(*files.yaml, "Group")
+		p.groupBlob = files.yaml.Blob
 		p.groupMarathon(f, g, root)
 	}
 	g.Role, g.Owners = root.childText("role"), root.childTexts("owners")
@@ -159,11 +167,16 @@ func (p *parse) groupMarathon(f *Fleet, g *Group, root *node) {
 }
 
 func (p *parse) cluster(f *Fleet, g *Group, files *clusterFiles, defaults []placed) *Cluster {
-	p.checkName("cluster", files.dir, files.name)
+	id := ClusterID{Group: g.Name, Name: ClusterName(files.name)}
+	entries, before := p.within(files.dir), p.added
+	if c := p.cache.cluster(id, p.fleetBlob, p.groupBlob, entries); c != nil {
+		return c
+	}
 	c := &Cluster{
-		ID: ClusterID{Group: g.Name, Name: ClusterName(files.name)}, Fleet: f.Name, Marathon: g.Marathon, Role: g.Role, Owners: g.Owners,
+		ID: id, Fleet: f.Name, Marathon: g.Marathon, Role: g.Role, Owners: g.Owners,
 		Pos: Pos{File: files.dir + "cluster.yaml", Line: 1, Column: 1}, Origins: map[string]Pos{},
 	}
+	p.checkName("cluster", files.dir, files.name)
 	if files.yaml == nil {
 		p.problem(Pos{File: c.Pos.File}, "", "is missing", "add it, or move this folder's files to the cluster they belong to")
 		return c
@@ -179,7 +192,18 @@ func (p *parse) cluster(f *Fleet, g *Group, files *clusterFiles, defaults []plac
 	if b.sealed = true; !root.blank {
 		b.validate(root)
 	}
+	if p.added == before {
+		p.cache.keep(c, p.fleetBlob, p.groupBlob, entries)
+	}
 	return c
+}
+
+// within is the Snapshot's entries below a folder.
+func (p *parse) within(dir string) []snapshot.Entry {
+	e := p.snap.Entries
+	from := sort.Search(len(e), func(i int) bool { return e[i].Path >= dir })
+	to := from + sort.Search(len(e)-from, func(i int) bool { return !strings.HasPrefix(e[from+i].Path, dir) })
+	return e[from:to:to]
 }
 
 func (p *parse) layers(file string, own *node, defaults []placed) view {

@@ -184,6 +184,41 @@ func TestACacheChangesNothingAndHoldsOnlyTheLatestSnapshot(t *testing.T) {
 	}
 }
 
+func TestACachedClusterFollowsEveryFileItIsMadeOf(t *testing.T) {
+	for path := range examples.Files() {
+		var cache spec.Cache
+		files := examples.Files()
+		mustParse(t, files, &cache)
+		files[path] += "# changed\n"
+		if path == "fleet.yaml" || strings.HasSuffix(path, "group.yaml") {
+			files[path] = strings.Replace(files[path], "defaults:\n", "defaults:\n  checks: {interval: 20s}\n", 1)
+		}
+		want, problems := spec.Parse(snapshot.FromMap("c2", files), nil)
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		got, problems := spec.Parse(snapshot.FromMap("c2", files), &cache)
+		sameFleet(t, want, got, problems)
+		delete(files, path)
+		_, want2 := spec.Parse(snapshot.FromMap("c3", files), nil)
+		_, got2 := spec.Parse(snapshot.FromMap("c3", files), &cache)
+		if d := cmp.Diff(want2, got2); d != "" {
+			t.Errorf("without %s: %s", path, d)
+		}
+	}
+}
+
+func TestUnchangedClustersAreTheSameAgain(t *testing.T) {
+	var cache spec.Cache
+	files := examples.Files()
+	before := mustParse(t, files, &cache)
+	files["groups/search/clusters/logs/pre-run.sh"] += "true\n"
+	after := mustParse(t, files, &cache)
+	if before.Groups[0].Clusters[0] != after.Groups[0].Clusters[0] || before.Groups[1].Clusters[1] == after.Groups[1].Clusters[1] {
+		t.Error("not exactly the changed cluster was made anew")
+	}
+}
+
 func TestUnchangedFilesAreNotReadAgain(t *testing.T) {
 	var cache spec.Cache
 	files := examples.Files()

@@ -15,6 +15,8 @@ type report struct {
 	list    []Problem
 	seen    map[Problem]struct{}
 	dropped int
+	// added counts every call, repetitions too: what is equal before and after a cluster was read without fault.
+	added int
 }
 
 func (r *report) problem(pos Pos, field, what, fix string) {
@@ -22,6 +24,7 @@ func (r *report) problem(pos Pos, field, what, fix string) {
 }
 
 func (r *report) add(p Problem) {
+	r.added++
 	if _, twice := r.seen[p]; twice {
 		return
 	}
