@@ -29,7 +29,9 @@ type View struct {
 	Read map[spec.MarathonName]marathon.Version
 	// Vanished are clusters that run and that git no longer has: held, never deleted.
 	Vanished []plan.Hold
-	// Foreign are apps under our groups' paths without our label: shown, never touched.
+	// Orphans carry our label and belong to no cluster of git; Foreign stand under our groups' paths without our label.
+	// Both are shown, never touched.
+	Orphans []drift.Difference
 	Foreign []marathon.AppID
 }
 
@@ -141,6 +143,7 @@ func (r *Reconciler) strangers(f *spec.Fleet, desired []*render.Desired, states 
 				orphans[id] = append(orphans[id], o)
 			} else {
 				gone[id] += live.Instances
+				v.Orphans = append(v.Orphans, o)
 			}
 		}
 		v.Foreign = append(v.Foreign, drift.ForeignUnder(f.Name, here, s)...)
@@ -156,7 +159,7 @@ func (r *Reconciler) strangers(f *spec.Fleet, desired []*render.Desired, states 
 
 // Report is the view's differences, for diff.
 func (v *View) Report() *drift.Report {
-	r := &drift.Report{Foreign: v.Foreign}
+	r := &drift.Report{Orphans: v.Orphans, Foreign: v.Foreign}
 	for _, c := range v.Clusters {
 		if c.Drift != nil {
 			r.Clusters = append(r.Clusters, c.Drift)

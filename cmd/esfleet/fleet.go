@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"runtime/debug"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -164,6 +166,18 @@ func pick(all []*render.Desired, names []string) ([]*render.Desired, error) {
 		}
 	}
 	return out, nil
+}
+
+// printExplained writes every value of each cluster, path by path, with its place in git.
+func printExplained(w io.Writer, ds []*render.Desired) error {
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	for _, d := range ds {
+		_, _ = fmt.Fprintf(t, "%s\n", d.ID)
+		for _, v := range d.Spec.Explain() {
+			_, _ = fmt.Fprintf(t, "  %s\t%s\t%s\n", v.Path, v.Text, v.Origin())
+		}
+	}
+	return t.Flush()
 }
 
 func newSchema() *cobra.Command {

@@ -53,7 +53,7 @@ Exit code: 0 same, 1 differs, 2 error.`,
 			}
 			report := v.Report()
 			if t.output == "json" {
-				err = report.WriteJSON(cmd.OutOrStdout())
+				err = printJSON(cmd.OutOrStdout(), report)
 			} else {
 				err = report.WriteText(cmd.OutOrStdout())
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"strconv"
 
@@ -45,7 +46,8 @@ with --processes, real local processes: then the same fleet runs real Elasticsea
   esfleet apply --fleet examples/fleet --marathon http://127.0.0.1:8080`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o := marathonsim.Options{Programs: pretend.Programs()}
+			nodes := &pretend.Fleet{}
+			o := marathonsim.Options{Programs: nodes.Program}
 			var err error
 			if o.Agents, err = parseAgents(agents); err != nil {
 				return err
@@ -62,8 +64,9 @@ with --processes, real local processes: then the same fleet runs real Elasticsea
 			o.Logf = func(format string, args ...any) { _, _ = fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...) }
 			sim := marathonsim.New(o)
 			defer sim.Close()
-			return sim.ListenAndServe(cmd.Context(), listen, func(url string) {
-				_, _ = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", url)
+			nodes.Watch(sim)
+			return sim.ListenAndServe(cmd.Context(), listen, func(at net.Addr) {
+				_, _ = fmt.Fprintf(cmd.OutOrStdout(), "http://%s\n", at)
 				_, _ = fmt.Fprintf(cmd.ErrOrStderr(), "Marathon %s with %d agents; end it with Ctrl-C\n", o.Version, len(o.Agents))
 			})
 		},
@@ -100,8 +103,12 @@ func parseAgents(s string) ([]marathonsim.Agent, error) {
 // schema is one of the JSON Schemas that are esfleet's API.
 func schema(name string) ([]byte, error) {
 	switch name {
-	case "fleet", "group", "cluster":
-		return spec.Schema(name)
+	case "fleet":
+		return spec.Schema("Fleet")
+	case "group":
+		return spec.Schema("Group")
+	case "cluster":
+		return spec.Schema("Cluster")
 	case "plan":
 		return plan.Schema()
 	}

@@ -3,6 +3,7 @@ package daemon
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -66,8 +67,19 @@ func (d Duration) MarshalJSON() ([]byte, error) {
 
 // Defaults are what a Config starts from.
 func Defaults() Config {
-	return Config{Branch: "main", State: "esfleet-state", Listen: "127.0.0.1:9180", Poll: Duration(30 * time.Second),
+	return Config{Branch: "main", State: stateFolder(), Listen: "127.0.0.1:9180", Poll: Duration(30 * time.Second),
 		Resync: Duration(5 * time.Minute), Parallel: 8, LogFormat: "json"}
+}
+
+// stateFolder is where a person's programs keep such things, else the folder one stands in.
+func stateFolder() string {
+	if d := os.Getenv("XDG_STATE_HOME"); d != "" {
+		return filepath.Join(d, "esfleet")
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		return filepath.Join(home, ".local", "state", "esfleet")
+	}
+	return "esfleet-state"
 }
 
 // Load reads the file (none if path is empty) over the defaults, then the environment over that.

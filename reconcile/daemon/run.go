@@ -32,7 +32,7 @@ func Run(ctx context.Context, c Config, p Parts) error {
 			told(done)
 		}
 	}
-	p.LogFailed = d.metrics.OplogError
+	p.LogFailed, p.Requested = d.metrics.OplogError, d.metrics.Requested
 	s, err := Open(ctx, c, p)
 	if err != nil {
 		return err

@@ -37,6 +37,8 @@ type Parts struct {
 	Seen func(*reconcile.View, gitsrc.Result, []spec.Problem)
 	// LogFailed hears of every entry that the operation log could not take.
 	LogFailed func()
+	// Requested hears of every call to Marathon.
+	Requested func(op, kind string, took time.Duration)
 	// Pace replaces the loop's.
 	Pace *reconcile.Pace
 }
@@ -156,7 +158,11 @@ func (s *Session) redirect(f *spec.Fleet) *spec.Fleet {
 
 // connect makes (once) the client for a declared Marathon.
 func (s *Session) connect(d spec.Marathon) (reconcile.Marathon, error) {
-	return s.client(d)
+	c, err := s.client(d)
+	if err != nil || s.parts.Requested == nil {
+		return c, err
+	}
+	return observed{Marathon: c, told: s.parts.Requested}, nil
 }
 
 func (s *Session) client(d spec.Marathon) (*marathonsink.Client, error) {

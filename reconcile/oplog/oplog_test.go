@@ -257,6 +257,13 @@ func wholeOrSetAside(t *testing.T, what string, l *oplog.Log, path string, was [
 	t.Helper()
 	entries := history(t, l, oplog.Filter{})
 	if l.Damaged() == "" {
+		for i := range entries {
+			want := at(i)
+			want.ID, want.Outcome = entries[i].ID, &oplog.Outcome{State: oplog.Done}
+			if diff := cmp.Diff(want, entries[i]); diff != "" {
+				t.Errorf("%s: entry %d is changed, and no word about it: %s", what, i, diff)
+			}
+		}
 		if len(entries) != 40 {
 			t.Errorf("%s: %d of 40 entries, and no word about it", what, len(entries))
 		}

@@ -94,7 +94,7 @@ func (m *maker) stateful(a *render.App, live *marathon.App, changes []drift.Diff
 }
 
 func (m *maker) scaleStateful(a *render.App, live *marathon.App, alsoUpdate bool) {
-	pos := m.want.Spec.OriginOf(string(a.Component) + ".replicas")
+	pos := m.origin(a, "replicas")
 	if h := m.scaleRule(a, live, alsoUpdate); h != nil {
 		h.App, h.Component, h.Pos = a.ID, a.Component, pos
 		m.hold(*h)

@@ -12,8 +12,7 @@ func Text(w io.Writer, plans []Cluster) error {
 	for _, c := range plans {
 		fmt.Fprintf(b, "%s: %s\n", c.ID, c.headline())
 		for i, s := range c.Steps {
-			fmt.Fprintf(b, "  %d %-11s %s", i+1, s.Verb, s.App.Name())
-			fmt.Fprintf(b, "%s%s\n", pad(s.App.Name(), 16), s.line())
+			fmt.Fprintf(b, "  %d %-11s %-16s %s\n", i+1, s.Verb, s.App.Name(), s.line())
 		}
 		for _, x := range c.Waits {
 			fmt.Fprintf(b, "  waits: %s: %s\n", x.Rule, x.Why)
@@ -33,11 +32,9 @@ func Text(w io.Writer, plans []Cluster) error {
 	return err
 }
 
-func pad(s string, n int) string { return strings.Repeat(" ", max(1, n-len(s))) }
-
 func (s Step) line() string {
 	l := s.Why
-	if s.Pos.File != "" {
+	if s.Pos.File != "" && s.Verb != CreateApp { // of a creation the whole file is the place
 		l += " (" + s.Pos.String() + ")"
 	}
 	if s.After != "" {

@@ -129,7 +129,7 @@ func (m *maker) component(a *render.App, after string) bool {
 	live := m.live(a.ID)
 	if live == nil {
 		m.step(Step{Verb: CreateApp, App: a.ID, Component: a.Component, Doc: a.Doc, Instances: a.Instances, After: after,
-			Pos: m.want.Spec.OriginOf(string(a.Component)), Why: whyCreate(a)})
+			Pos: m.origin(a, "replicas"), Why: whyCreate(a)})
 		return false
 	}
 	changes := m.drift.Of(a.ID)
@@ -144,7 +144,16 @@ func (m *maker) component(a *render.App, after string) bool {
 			m.stateless(a, live, changes)
 		}
 	}
-	return m.ready(a, live) && !locked
+	return !locked && m.ready(a, live)
+}
+
+// origin is where git says how many or what of a component.
+func (m *maker) origin(a *render.App, key string) spec.Pos {
+	path := string(a.Component) + "." + key
+	if a.Component.RunsElasticsearch() {
+		path = "nodes." + path
+	}
+	return m.want.Spec.OriginOf(path)
 }
 
 func whyCreate(a *render.App) string {
@@ -196,8 +205,11 @@ func (m *maker) lock(a *render.App, live *marathon.App, changes []drift.Differen
 	if what == "RestartApplication" && !own {
 		rule, whose = RuleForeignDeployment, ", not started by this daemon"
 	}
-	m.wait(Wait{App: a.ID, Component: a.Component, Rule: rule,
-		Why: fmt.Sprintf("%s: %s is open%s (deployment %s)", a.ID.Name(), what, whose, joinIDs(ids))})
+	why := fmt.Sprintf("%s: %s is open%s (deployment %s)", a.ID.Name(), what, whose, joinIDs(ids))
+	if n := readyTasks(live); n < live.Instances && a.Component != spec.Gate {
+		why = m.notReady(a, live, n)
+	}
+	m.wait(Wait{App: a.ID, Component: a.Component, Rule: rule, Why: why})
 	return true
 }
 
