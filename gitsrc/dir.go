@@ -35,7 +35,7 @@ func OpenDir(o Options) (*Dir, error) {
 		return nil, fmt.Errorf("open directory: %w", err)
 	}
 	d := &Dir{root: root, opts: o, wake: make(chan struct{}, 1)}
-	if d.watch, err = watchTree(root, o.Limits, d.Poke); err != nil {
+	if d.watch, err = watchTree(root, o.Limits, o.PollEvery, d.Poke); err != nil {
 		return nil, err
 	}
 	return d, nil

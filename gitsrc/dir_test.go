@@ -1,11 +1,13 @@
 package gitsrc_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -39,13 +41,15 @@ func openDir(t *testing.T, o gitsrc.Options) gitsrc.Source {
 // until waits for wakes until a Refresh passes.
 func until(t *testing.T, s gitsrc.Source, what string, ok func(gitsrc.Result) bool) gitsrc.Result {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second) // only so that a failure has a name
+	defer cancel()
 	for {
 		select {
 		case <-s.Wake():
 			if r := s.Refresh(t.Context()); ok(r) {
 				return r
 			}
-		case <-t.Context().Done():
+		case <-ctx.Done():
 			t.Fatalf("never saw %s", what)
 		}
 	}
@@ -147,7 +151,7 @@ func TestADirectoryWithoutAFleetOrBeyondALimitIsRefused(t *testing.T) {
 func TestWatchingSeesEditorsThatReplaceFiles(t *testing.T) {
 	root := t.TempDir()
 	write(t, root, map[string]string{"fleet.yaml": "one"})
-	s := openDir(t, gitsrc.Options{Dir: root})
+	s := openDir(t, gitsrc.Options{Dir: root, PollEvery: time.Hour})
 	s.Refresh(t.Context())
 	for _, text := range []string{"two", "three"} { // twice: a watch on the file itself would be lost after the first
 		write(t, root, map[string]string{"fleet.yaml.swp": text})
@@ -161,7 +165,7 @@ func TestWatchingSeesEditorsThatReplaceFiles(t *testing.T) {
 func TestWatchingSeesNewFoldersAndWhatIsWrittenInThemLater(t *testing.T) {
 	root := t.TempDir()
 	write(t, root, map[string]string{"fleet.yaml": ""})
-	s := openDir(t, gitsrc.Options{Dir: root})
+	s := openDir(t, gitsrc.Options{Dir: root, PollEvery: time.Hour})
 	s.Refresh(t.Context())
 	write(t, root, map[string]string{"groups/new/deep/a": "1"})
 	until(t, s, "the new folder", holds(t, "groups/new/deep/a", "1"))
@@ -172,7 +176,7 @@ func TestWatchingSeesNewFoldersAndWhatIsWrittenInThemLater(t *testing.T) {
 func TestWatchingSurvivesThatTheDirectoryIsRemovedAndMadeAgain(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "fleet")
 	write(t, root, map[string]string{"fleet.yaml": "one"})
-	s := openDir(t, gitsrc.Options{Dir: root})
+	s := openDir(t, gitsrc.Options{Dir: root, PollEvery: time.Hour})
 	first := s.Refresh(t.Context())
 	if err := os.RemoveAll(root); err != nil {
 		t.Fatal(err)

@@ -232,8 +232,8 @@ func (m *Mirror) keep(f fetched) error {
 // judge accepts head as the Snapshot, or says why not.
 func (m *Mirror) judge(head plumbing.Hash) (err error) {
 	defer func() { m.damaged = m.damaged || errors.Is(err, errDamaged) }()
-	if s := m.current.Snapshot; s != nil && s.Commit == head.String() && !m.damaged {
-		return nil
+	if s := m.current.Snapshot; s != nil && s.Commit == head.String() && !m.damaged && len(m.trees) > 0 {
+		return nil // known already; after a rebuild it is listed anew, for sizes may have been read from damaged objects
 	}
 	entries, used, err := m.trees.list(m.store, head, m.opts.Limits)
 	if err != nil {

@@ -249,6 +249,59 @@ func TestADamagedMirrorIsMendedByFetchingEverything(t *testing.T) {
 	refused(t, b.open(), gitsrc.ForcePushed, first) // mending did not forget what was accepted
 }
 
+// impostor gives a closed mirror the repository's objects one file each, and a readable one of other content under id.
+func impostor(t *testing.T, b *bench, id string, typ plumbing.ObjectType) {
+	t.Helper()
+	mirror := b.opts.MirrorDir
+	if err := os.RemoveAll(filepath.Join(mirror, "objects")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(mirror, "objects"), os.DirFS(filepath.Join(b.repo.Dir, "objects"))); err != nil {
+		t.Fatal(err)
+	}
+	at := loose(t, mirror, typ, []byte("something else"))
+	to := filepath.Join(mirror, "objects", id[:2], id[2:])
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(mirror, "objects", at[:2], at[2:]), to); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAFileWhoseContentIsNotWhatItsIdSaysIsNotReadAndMended(t *testing.T) {
+	b := newBench(t, gittest.ServerOptions{})
+	c := b.commit(fleet)
+	m := b.open()
+	e, _ := good(t, m, c, true).Snapshot.Lookup("fleet.yaml")
+	_ = m.Close()
+	impostor(t, b, string(e.Blob), plumbing.BlobObject)
+	m = b.open()
+	r := m.Current()
+	if got, err := r.Snapshot.Read(e); err == nil {
+		t.Errorf("read %q", got)
+	}
+	if got := content(t, good(t, m, c, false), "fleet.yaml"); got != fleet["fleet.yaml"] {
+		t.Errorf("after mending: %q", got)
+	}
+}
+
+func TestDamageThatARefreshComesAcrossIsMendedByTheSameRefresh(t *testing.T) {
+	b := newBench(t, gittest.ServerOptions{})
+	first := b.commit(fleet)
+	m := b.open()
+	good(t, m, first, true)
+	rewritten, err := b.repo.ForcePush("rewrite", fleet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused(t, m, gitsrc.ForcePushed, first)
+	_ = m.Close()
+	impostor(t, b, rewritten, plumbing.CommitObject)
+	b.opts.AllowRewriteTo = rewritten
+	good(t, b.open(), rewritten, true)
+}
+
 func TestACommitWithMissingObjectsIsCorruptAndTheLastGoodOneStaysReadable(t *testing.T) {
 	root := t.TempDir()
 	repo, err := gittest.Init(root, "main")

@@ -73,6 +73,9 @@ type Options struct {
 	AllowRewriteTo string
 	// Timeout bounds everything that one Refresh does on the network; 2 minutes if zero.
 	Timeout time.Duration
+	// PollEvery is how often a Dir is looked over in case its file system tells of no events (network mounts do not);
+	// 5 seconds if zero. A Mirror does not poll: its caller does.
+	PollEvery time.Duration
 	// Limits bounds what is read; the zero value means DefaultLimits.
 	Limits Limits
 	// Now is the clock; time.Now if nil.
@@ -133,6 +136,9 @@ func (o Options) withDefaults() Options {
 	o.Limits = o.Limits.orDefault()
 	if o.Timeout <= 0 {
 		o.Timeout = 2 * time.Minute
+	}
+	if o.PollEvery <= 0 {
+		o.PollEvery = 5 * time.Second
 	}
 	if o.Now == nil {
 		o.Now = time.Now

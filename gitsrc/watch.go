@@ -10,18 +10,15 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-const (
-	// settle is how long a directory must be quiet: an editor's save is several events, a checkout is thousands.
-	settle = 100 * time.Millisecond
-	// pollEvery is the fallback for file systems without events (network mounts), and for a root that is not there.
-	pollEvery = 5 * time.Second
-)
+// settle is how long a directory must be quiet: an editor's save is several events, a checkout is thousands.
+const settle = 100 * time.Millisecond
 
 // A watcher tells when something below a directory may have changed. It watches directories, never files: editors and
 // mounts that swap a link replace the file, and a watch on the old one would go silent.
 type watcher struct {
 	root   string
 	lim    Limits
+	every  time.Duration
 	tell   func()
 	events *fsnotify.Watcher
 	done   chan struct{}
@@ -29,8 +26,8 @@ type watcher struct {
 	ended  sync.WaitGroup
 }
 
-func watchTree(root string, lim Limits, tell func()) (*watcher, error) {
-	w := &watcher{root: root, lim: lim, tell: tell, done: make(chan struct{})}
+func watchTree(root string, lim Limits, every time.Duration, tell func()) (*watcher, error) {
+	w := &watcher{root: root, lim: lim, every: every, tell: tell, done: make(chan struct{})}
 	var err error
 	if w.events, err = fsnotify.NewWatcher(); err != nil {
 		w.events = nil // out of watches: polling still finds every change, only later
@@ -78,7 +75,7 @@ func (w *watcher) run() {
 }
 
 func (w *watcher) loop(events <-chan fsnotify.Event, errs <-chan error) {
-	poll := time.NewTicker(pollEvery)
+	poll := time.NewTicker(w.every)
 	defer poll.Stop()
 	last := fingerprint(w.root, w.lim)
 	quiet := time.NewTimer(time.Hour)

@@ -11,10 +11,12 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
+const pollEvery = 5 * time.Second
+
 // virtual runs a watcher of root on events that the test sends, in virtual time.
 func virtual(t *testing.T, root string) (events chan fsnotify.Event, errs chan error, told *atomic.Int32) {
 	told = new(atomic.Int32)
-	w := &watcher{root: root, lim: DefaultLimits(), done: make(chan struct{}), tell: func() { told.Add(1) }}
+	w := &watcher{root: root, lim: DefaultLimits(), every: pollEvery, done: make(chan struct{}), tell: func() { told.Add(1) }}
 	events, errs = make(chan fsnotify.Event), make(chan error)
 	ended := make(chan struct{})
 	go func() { defer close(ended); w.loop(events, errs) }()
