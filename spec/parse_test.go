@@ -236,9 +236,9 @@ func (absentAll) Blob(id snapshot.BlobID) ([]byte, error) { panic("read " + id) 
 func TestARetiredClusterStillHoldsItsReservations(t *testing.T) {
 	files := base(t)
 	active := mustParse(t, files, nil).Groups[0].Clusters[0].Demand()
-	files[clusterFile] += "state: retired\nkibana: {image: k:1}\n"
+	files[clusterFile] += "state: retired\nkibana: {image: k:1}\ncoordinating: {}\n"
 	c := mustParse(t, files, nil).Groups[0].Clusters[0]
-	if c.Kibana == nil || len(c.Nodes) != 1 {
+	if c.Kibana == nil || len(c.Nodes) != 2 {
 		t.Error("a retired cluster is not complete")
 	}
 	if got := c.Demand(); got.Disk != active.Disk || got.CPUs != 3 {
