@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -38,7 +39,7 @@ func archive(t testing.TB, name string) string {
 }
 
 // smallJVM keeps the shipped options' place, with what a test machine can spare.
-const smallJVM = "-Xms4g\n-Xmx4g\n-XX:+UseSerialGC\n-XX:TieredStopAtLevel=1\n-XX:-AlwaysPreTouch\n-Djava.io.tmpdir=${ES_TMPDIR}\n"
+const smallJVM = "-Xms4g\n-Xmx4g\n-XX:+UseSerialGC\n-XX:TieredStopAtLevel=1\n-XX:-AlwaysPreTouch\n"
 
 // realCluster is one node that is master and data, on an address of its own.
 func realCluster(t testing.TB, home string, version spec.Version, transport int) *spec.Cluster {
@@ -50,7 +51,7 @@ func realCluster(t testing.TB, home string, version spec.Version, transport int)
 	}}
 	c.Discovery = spec.DiscoverySpec{Mode: spec.Static, Address: fmt.Sprintf("127.0.0.77:%d", transport)}
 	c.Settings = map[string]any{"action.auto_create_index": "logs-*,.kibana*", "search.max_buckets": json.Number("20000")}
-	c.Overrides = []spec.Override{{Hosts: []string{"127.0.0.77"}, Settings: map[string]any{"node.attr.rack": "r7"}}}
+	c.Overrides = nil
 	pre := fileRef("pre-run.sh", preRun)
 	c.PreRun = &pre
 	jvm := fileRef("jvm.options", smallJVM)
@@ -151,17 +152,58 @@ type local struct {
 	} `json:"nodes"`
 }
 
+// TestARealElasticsearchStartsFromARenderedBundle runs the versions that are unpacked; `make setup` unpacks the first.
 func TestARealElasticsearchStartsFromARenderedBundle(t *testing.T) {
-	home := archive(t, "elasticsearch-7.17.28")
-	httpPort, transportPort := freePorts(t, "127.0.0.77")
-	c := realCluster(t, home, spec.Version{Major: 7, Minor: 17, Patch: 28}, transportPort)
-	m := newMarathon(t)
-	m.app("/search/logs/gate", 0, nil)
-	m.app("/search/logs/es-datanode", 1, nil, task(1, "127.0.0.77", "TASK_RUNNING"))
-	b := newBoot(t, shells[0].path(t), c, spec.Data, m.URL)
-	bundleDigest := b.env["ESFLEET_BUNDLE_SHA256"]
-	n := startNode(t, b, httpPort, transportPort)
+	for _, tc := range []struct {
+		dist  spec.Distribution
+		v     spec.Version
+		roles string // sorted, as the node reports them; empty before 5.0, which reports none
+		env   map[string]string
+	}{
+		{spec.ElasticsearchDist, spec.Version{Major: 7, Minor: 17, Patch: 28}, "data,ingest,master,remote_cluster_client", nil},
+		{spec.ElasticsearchDist, spec.Version{Major: 2, Minor: 4, Patch: 6}, "", map[string]string{"ES_GC_OPTS": "-XX:+UseSerialGC"}},
+		{spec.ElasticsearchDist, spec.Version{Major: 5, Minor: 6, Patch: 16}, "data,ingest,master", nil},
+		{spec.ElasticsearchDist, spec.Version{Major: 6, Minor: 8, Patch: 23}, "data,ingest,master", nil},
+		{spec.ElasticsearchDist, spec.Version{Major: 8, Minor: 19, Patch: 21}, "data,ingest,master,remote_cluster_client", nil},
+		{spec.OpenSearchDist, spec.Version{Major: 2, Minor: 11}, "cluster_manager,data,ingest,remote_cluster_client", nil},
+	} {
+		t.Run(fmt.Sprintf("%s %s", tc.dist, tc.v), func(t *testing.T) {
+			home := archive(t, fmt.Sprintf("%s-%s", tc.dist, tc.v))
+			httpPort, transportPort := freePorts(t, "127.0.0.77")
+			c := realCluster(t, home, tc.v, transportPort)
+			c.Elasticsearch.Distribution = tc.dist
+			if !tc.v.AtLeast(7, 0) && tc.dist == spec.ElasticsearchDist {
+				delete(c.Settings, "search.max_buckets") // unknown to the oldest
+			}
+			m := newMarathon(t)
+			m.app("/search/logs/gate", 0, nil)
+			m.app("/search/logs/es-datanode", 1, nil, task(1, "127.0.0.77", "TASK_RUNNING"))
+			b := newBoot(t, shells[0].path(t), c, spec.Data, m.URL)
+			for k, v := range tc.env {
+				b.env[k] = v
+			}
+			n := startNode(t, b, httpPort, transportPort)
+			n.hasWhatTheBundleSays(t, c, tc.roles)
+			uuid := n.uuid(t)
+			n.stop()
 
+			// The second run of the instance, after esfleet has recorded the cluster: it finds its data and forms nothing.
+			m.app("/search/logs/gate", 0, map[string]string{"esfleet.cluster-uuid": uuid})
+			n = startNode(t, b, httpPort, transportPort)
+			if got := n.uuid(t); got != uuid {
+				t.Errorf("cluster %s became %s", uuid, got)
+			}
+			yml, err := os.ReadFile(filepath.Join(b.sandbox, "config", string(tc.dist)+".yml"))
+			if err != nil || strings.Contains(string(yml), "cluster.initial_") {
+				t.Errorf("the second run would form a cluster again: %v\n%s", err, yml)
+			}
+		})
+	}
+}
+
+// hasWhatTheBundleSays reads a node's name, settings, attributes, roles and heap back over HTTP.
+func (n *node) hasWhatTheBundleSays(t testing.TB, c *spec.Cluster, roles string) {
+	t.Helper()
 	var l local
 	_, body := n.get(t, "/_nodes/_local?flat_settings=true")
 	if err := json.Unmarshal(body, &l); err != nil || len(l.Nodes) != 1 {
@@ -174,7 +216,7 @@ func TestARealElasticsearchStartsFromARenderedBundle(t *testing.T) {
 		if got.Name != "data-127.0.0.77" {
 			t.Errorf("node.name is %q", got.Name)
 		}
-		for k, want := range map[string]string{"esfleet_bundle": bundleDigest, "esfleet_component": "data", "rack": "r7", "esfleet_instance": "00000001-0000-4000-8000-000000000000"} {
+		for k, want := range map[string]string{"esfleet_bundle": n.boot.env["ESFLEET_BUNDLE_SHA256"], "esfleet_component": "data", "esfleet_instance": "00000001-0000-4000-8000-000000000000"} {
 			if got.Attributes[k] != want {
 				t.Errorf("attribute %s is %q, want %q", k, got.Attributes[k], want)
 			}
@@ -186,47 +228,47 @@ func TestARealElasticsearchStartsFromARenderedBundle(t *testing.T) {
 		if err := json.Unmarshal(got.Settings, &settings); err != nil {
 			t.Fatal(err)
 		}
-		for k, want := range map[string]string{
-			"action.auto_create_index": "logs-*,.kibana*", "search.max_buckets": "20000", "indices.queries.cache.size": "5%",
-			"path.data": filepath.Join(b.sandbox, "esdata/data"),
-		} {
-			if v := fmt.Sprint(settings[k]); v != want && v != "["+want+"]" {
-				t.Errorf("setting %s is %v, want %s", k, settings[k], want)
+		want := map[string]any{"path.data": filepath.Join(n.boot.sandbox, "esdata/data"), "indices.queries.cache.size": "5%"}
+		for k, v := range c.Settings {
+			want[k] = v
+		}
+		for k, v := range want {
+			if s := fmt.Sprint(settings[k]); s != fmt.Sprint(v) && s != fmt.Sprintf("[%v]", v) {
+				t.Errorf("setting %s is %v, want %v", k, settings[k], v)
 			}
 		}
-		if strings.Join(got.Roles, ",") != "data,ingest,master,remote_cluster_client" {
+		slices.Sort(got.Roles)
+		if strings.Join(got.Roles, ",") != roles {
 			t.Errorf("roles are %v", got.Roles)
 		}
 	}
-	if code, _ := n.get(t, "/_nodes/_local/http"); code != http.StatusOK {
+	if code, _ := n.get(t, healthCheckPath(t, c)); code != http.StatusOK {
 		t.Errorf("the health check's path answers %d", code)
 	}
-	if got, err := os.ReadFile(filepath.Join(b.sandbox, "prepared")); err != nil || string(got) != "data-127.0.0.77\n" {
+	if got, err := os.ReadFile(filepath.Join(n.boot.sandbox, "prepared")); err != nil || string(got) != "data-127.0.0.77\n" {
 		t.Errorf("pre-run.sh left %q, %v", got, err)
 	}
-	uuid := n.uuid(t)
-	n.stop()
-
-	// The second run of the same instance, after esfleet has recorded the cluster: it finds its data and forms nothing.
-	m.app("/search/logs/gate", 0, map[string]string{"esfleet.cluster-uuid": uuid})
-	n = startNode(t, b, httpPort, transportPort)
-	if got := n.uuid(t); got != uuid {
-		t.Errorf("cluster %s became %s", uuid, got)
-	}
-	yml, err := os.ReadFile(filepath.Join(b.sandbox, "config/elasticsearch.yml"))
-	if err != nil || strings.Contains(string(yml), "initial_master_nodes") {
-		t.Errorf("the second run would form a cluster again: %v\n%s", err, yml)
+	if got, err := os.ReadFile(filepath.Join(n.boot.sandbox, "config/synonyms.txt")); err != nil || string(got) != "quick,fast\n" {
+		t.Errorf("the configuration folder's synonyms.txt is %q, %v", got, err)
 	}
 }
 
+func healthCheckPath(t testing.TB, c *spec.Cluster) string {
+	check := desired(t, c, target).App(spec.Data).Doc["healthChecks"].([]any)[0]
+	return check.(map[string]any)["path"].(string)
+}
+
+// uuid is the cluster's, where every version tells it.
 func (n *node) uuid(t testing.TB) string {
 	t.Helper()
 	var root struct {
-		UUID string `json:"cluster_uuid"`
+		Metadata struct {
+			UUID string `json:"cluster_uuid"`
+		} `json:"metadata"`
 	}
-	_, body := n.get(t, "/")
-	if err := json.Unmarshal(body, &root); err != nil || len(root.UUID) < 10 {
+	_, body := n.get(t, "/_cluster/state/metadata?filter_path=metadata.cluster_uuid")
+	if err := json.Unmarshal(body, &root); err != nil || len(root.Metadata.UUID) < 10 {
 		t.Fatalf("no uuid: %v: %s", err, body)
 	}
-	return root.UUID
+	return root.Metadata.UUID
 }

@@ -90,6 +90,15 @@ listen_on() {
 	esac
 }
 
+# pause SECONDS: a signal need not wait for its end. A trap that ends the script calls wake, so that nothing is left.
+sleeper=
+pause() {
+	sleep "$1" &
+	sleeper=$!
+	wait "$sleeper"
+}
+wake() { [ -z "$sleeper" ] || kill "$sleeper" 2>/dev/null; }
+
 # as_user USER COMMAND...: becomes the command, as that user, without a process of its own in between: SIGTERM must
 # reach the program. The tools differ from image to image, so each is tried with something harmless first.
 as_user() {

@@ -12,7 +12,7 @@ need awk sed tr date
 if ! command -v nc >/dev/null 2>&1 && ! command -v bash >/dev/null 2>&1; then
 	die 69 "missing on this host or in this image: nc or bash, which speak to Graphite; install one of them"
 fi
-trap 'exit 0' TERM INT
+trap 'wake; exit 0' TERM INT
 
 # send FILE
 send() {
@@ -39,6 +39,7 @@ ask() {
 # lines HEALTH STATS NODES: what Graphite reads, "path value time".
 lines() {
 	awk -F '\t' -v prefix="$prefix" -v now="$(date +%s)" '
+		BEGIN { n = 0 }
 		function clean(s) { s = tolower(s); gsub(/[^a-z0-9_-]+/, "_", s); return s }
 		function line(path, v) { if (v ~ /^-?[0-9]/) print prefix "." cluster "." path, v, now }
 		FILENAME == ARGV[1] {
@@ -78,6 +79,5 @@ while :; do
 		break
 	done
 	[ -n "$sent" ] || say "sent nothing this time"
-	sleep "$interval" &
-	wait $!
+	pause "$interval"
 done

@@ -66,9 +66,9 @@ apply() {
 	proxy=$!
 }
 
-# The loop sleeps in the background: a signal must not wait for the sleep.
 stop() {
 	trap - TERM INT
+	wake
 	[ -z "$proxy" ] || kill "$proxy" 2>/dev/null
 	wait
 	exit 0
@@ -86,7 +86,6 @@ while :; do
 			say "masters: $(tr '\n' ',' <"$sandbox/servers" | tr ' ' ':')"
 		fi
 	fi
-	sleep "$interval" &
-	wait $!
+	pause "$interval"
 	kill -0 "$proxy" 2>/dev/null || die 78 "HAProxy ended; see its messages above"
 done
