@@ -145,7 +145,7 @@ func (m *Mirror) Refresh(ctx context.Context) Result {
 	defer m.refreshing.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, m.opts.Timeout)
 	defer cancel()
-	before := m.commit()
+	before := m.Current()
 	err := m.follow(ctx)
 	if errors.Is(err, errDamaged) {
 		// Damage on our disk is mended by fetching everything; damage at the origin shows again, and is refused.
@@ -156,18 +156,14 @@ func (m *Mirror) Refresh(ctx context.Context) Result {
 	m.current.Refusal = m.explain(ctx, err)
 	if err == nil {
 		m.current.FetchedAt = m.opts.Now()
-		m.current.Refusal = m.remember()
+		if refusal := m.remember(); refusal != nil {
+			m.current, m.trees = before, trees{}
+			m.current.Refusal = m.place(refusal)
+		}
 	}
 	r := m.current
-	r.Changed = r.Snapshot != nil && r.Snapshot.Commit != before
+	r.Changed = r.Snapshot != nil && (before.Snapshot == nil || r.Snapshot.Commit != before.Snapshot.Commit)
 	return r
-}
-
-func (m *Mirror) commit() string {
-	if s := m.Current().Snapshot; s != nil {
-		return s.Commit
-	}
-	return ""
 }
 
 // follow fetches the branch's head and makes it the Snapshot if it may be.
@@ -282,7 +278,7 @@ func (m *Mirror) remember() *Refusal {
 		return nil // the time is kept to the minute, so that a quiet poll does not write
 	}
 	if err := m.store.writeRecord(r); err != nil {
-		return m.place(refuse(Unreachable, "free some disk space or mend the mirror directory", "%v", err))
+		return refuse(Unreachable, "free some disk space or mend the mirror directory", "%v", err)
 	}
 	if r.Commit != m.written.Commit {
 		// If this fails, a repack may drop objects that the next Refresh then fetches again: nothing is lost.

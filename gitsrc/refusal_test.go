@@ -621,6 +621,27 @@ func TestARepositoryOfThisMachineIsFollowedWithoutGit(t *testing.T) {
 	refused(t, s, gitsrc.ForcePushed, second)
 }
 
+func TestACommitThatCannotBeRememberedIsNotActedOn(t *testing.T) {
+	b := newBench(t, gittest.ServerOptions{})
+	first := b.commit(fleet)
+	m := b.open()
+	good(t, m, first, true)
+	second := b.commit(map[string]string{"x": "y"})
+	// A folder in the record's place cannot be replaced by a file.
+	record := filepath.Join(b.opts.MirrorDir, "esfleet.json")
+	if err := os.Rename(record, record+"-away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(record, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, m, gitsrc.Unreachable, first)
+	if err := os.Remove(record); err != nil {
+		t.Fatal(err)
+	}
+	good(t, m, second, true)
+}
+
 func TestPokeWakesOnce(t *testing.T) {
 	b := newBench(t, gittest.ServerOptions{})
 	m := b.open()
