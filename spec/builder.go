@@ -81,7 +81,7 @@ func (s section) nodes(c Component) *Nodes {
 		PerHost: s.whole("perHost"), Env: s.env(), Settings: s.settings("settings"),
 	}
 	if n.Heap == 0 {
-		n.Heap = min(n.Memory/2, maxHeap)
+		n.Heap = min(n.Memory/2, maxHeap) / MiB * MiB
 	}
 	if c.Stateful() {
 		n.Disk, n.DiskType = s.size("disk"), s.text("diskType")

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"math"
 	"strconv"
 	"strings"
 )
@@ -11,8 +12,8 @@ func (c *Cluster) Demand() Quota {
 	var q Quota
 	add := func(n int, cpus float64, memory, disk Bytes) {
 		q.CPUs += float64(n) * cpus
-		q.Memory += Bytes(n) * memory
-		q.Disk += Bytes(n) * disk
+		q.Memory = plus(q.Memory, Bytes(n)*memory)
+		q.Disk = plus(q.Disk, Bytes(n)*disk)
 	}
 	for _, comp := range nodeComponents {
 		if n := c.Nodes[comp]; n != nil && (c.State != Retired || comp.Stateful()) {
@@ -32,6 +33,14 @@ func (c *Cluster) Demand() Quota {
 		add(k.Replicas, k.CPUs, k.Memory, 0)
 	}
 	return q
+}
+
+// plus stays at the largest size instead of turning negative, below every quota.
+func plus(a, b Bytes) Bytes {
+	if sum := a + b; sum >= a {
+		return sum
+	}
+	return math.MaxInt64
 }
 
 // String is the size in the largest unit that leaves at most three decimals: "1.5GiB".

@@ -247,7 +247,7 @@ func (p *parse) checkQuota(g *Group, quota placed) {
 	var sum Quota
 	for _, c := range g.Clusters {
 		u := c.Demand()
-		sum.CPUs, sum.Memory, sum.Disk = sum.CPUs+u.CPUs, sum.Memory+u.Memory, sum.Disk+u.Disk
+		sum.CPUs, sum.Memory, sum.Disk = sum.CPUs+u.CPUs, plus(sum.Memory, u.Memory), plus(sum.Disk, u.Disk)
 	}
 	over := func(name, asked, allowed string) {
 		p.problem(quota.node.child(name).pos(quota.file), "quota."+name, fmt.Sprintf("the group's clusters ask for %s together and may have %s", asked, allowed),

@@ -1,7 +1,9 @@
 package spec_test
 
 import (
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -134,8 +136,8 @@ func TestExplainNamesTheOriginOfEveryValue(t *testing.T) {
 					t.Errorf("%s: %s was written at %s, explained as %q", c.ID, path, pos, got)
 				}
 			}
-			if got := values["checks.interval"]; got != "10s built-in default" {
-				t.Errorf("%s: checks.interval: %q", c.ID, got)
+			if got := values["nodes.data.perHost"]; got != "1 built-in default" {
+				t.Errorf("%s: nodes.data.perHost: %q", c.ID, got)
 			}
 		}
 	}
@@ -191,7 +193,7 @@ func TestACachedClusterFollowsEveryFileItIsMadeOf(t *testing.T) {
 		mustParse(t, files, &cache)
 		files[path] += "# changed\n"
 		if path == "fleet.yaml" || strings.HasSuffix(path, "group.yaml") {
-			files[path] = strings.Replace(files[path], "defaults:\n", "defaults:\n  checks: {interval: 20s}\n", 1)
+			files[path] = strings.Replace(files[path], "defaults:\n", "defaults:\n  ingest: {enabled: false}\n", 1)
 		}
 		want, problems := spec.Parse(snapshot.FromMap("c2", files), nil)
 		if len(problems) > 0 {
@@ -256,4 +258,36 @@ func TestOneFileCanBeCheckedByItself(t *testing.T) {
 	if len(problems) != 2 || problems[0].Pos.String() != clusterFile+":3:1" || problems[1].Pos.String() != clusterFile+":4:10" {
 		t.Error(problems)
 	}
+}
+
+func TestParsesMayShareACache(t *testing.T) {
+	var cache spec.Cache
+	want := mustParse(t, examples.Files(), nil)
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			for range 5 {
+				files := examples.Files()
+				if i%2 == 0 {
+					files["groups/search/group.yaml"] += "# other content, equal meaning\n"
+				}
+				f, problems := spec.Parse(snapshot.FromMap("c1", files), &cache)
+				if len(problems) > 0 || cmp.Diff(want, f) != "" {
+					t.Error(problems, cmp.Diff(want, f))
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestNoSumOfSizesOverflows(t *testing.T) {
+	files := base(t)
+	files["groups/search/group.yaml"] += "quota: {disk: 999999TiB}\n"
+	for i := range 20 {
+		files[fmt.Sprintf("groups/search/clusters/c%d/cluster.yaml", i)] = "apiVersion: esfleet/v1\nkind: Cluster\ndata: {replicas: 1000, disk: 1024TiB}\n"
+	}
+	wantProblem(t, snapshot.FromMap("c1", files), "groups/search/group.yaml:3:15", "ask for")
+	files[clusterFile] = "apiVersion: esfleet/v1\nkind: Cluster\ndata: {disk: 999999TiB}\n"
+	wantProblem(t, snapshot.FromMap("c1", files), clusterFile+":3:14", "more than any host")
 }

@@ -3,7 +3,7 @@ package spec
 // Patterns. A size or a duration has exactly one way to be written, so that equal meaning is equal text.
 const (
 	namePattern     = `^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`
-	sizePattern     = `^[1-9][0-9]{0,8}(\.[0-9]{1,3})?(KiB|MiB|GiB|TiB)$`
+	sizePattern     = `^[1-9][0-9]{0,5}(\.[0-9]{1,3})?(KiB|MiB|GiB|TiB)$`
 	durationPattern = `^(0s|([1-9][0-9]{0,5}(ms|s|m|h))+)$`
 	envPattern      = `^[A-Za-z_][A-Za-z0-9_]*$`
 )

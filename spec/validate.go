@@ -85,8 +85,14 @@ func (b *builder) checkNodes(comp Component, n *Nodes, s section) {
 	b.checkSettings(n.Settings, "nodes."+string(comp)+".settings")
 }
 
+// maxSize is far beyond any host, and small enough that a cluster's sizes can be added up.
+const maxSize = 1024 * TiB
+
 func (b *builder) wholeMiB(s section, field string) {
-	if v := s.size(field); v%MiB != 0 {
+	switch v := s.size(field); {
+	case v > maxSize:
+		b.problem(s.posOf(field), s.path+"."+field, s.text(field)+" is more than any host has", "write less than 1024TiB")
+	case v%MiB != 0:
 		b.problem(s.posOf(field), s.path+"."+field, fmt.Sprintf("%s is not a whole number of MiB, which is what Marathon counts in", s.text(field)),
 			fmt.Sprintf("write %dMiB", v.MiB()+1))
 	}
