@@ -49,8 +49,8 @@ func (s *Sim) startHealthChecks(in *instance) {
 			if in.run != run || ctx.Err() != nil || in.process == nil {
 				return
 			}
-			p, agent := in.process, in.agent
-			s.probe(seconds(h.Timeout), ctx, func(ctx context.Context) error { return checkHealth(ctx, p, in.task.Ports, agent.Hostname, h) },
+			p, ports, host := in.process, in.ports, in.agent.Hostname
+			s.probe(seconds(h.Timeout), ctx, func(ctx context.Context) error { return checkHealth(ctx, p, ports, host, h) },
 				func(err error) {
 					if in.run != run || ctx.Err() != nil {
 						return

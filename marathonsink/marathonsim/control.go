@@ -119,7 +119,7 @@ func (s *Sim) abdicate() {
 }
 
 func (s *Sim) elected() {
-	s.leader++
+	s.leader.Add(1)
 	s.leaderless = false
 	if s.ver.keepsRunSpec { // before 1.8 the deployments are there at once
 		s.hideDeploys = true

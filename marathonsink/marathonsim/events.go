@@ -63,23 +63,24 @@ func (s *Sim) serveEvents(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the connection cannot stream", http.StatusInternalServerError)
 		return
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream;charset=utf-8")
-	h.Set("Connection", "close")
-	w.WriteHeader(http.StatusOK)
-	flush.Flush()
-	u := &subscriber{types: r.URL.Query()["event_type"], wake: make(chan struct{}, 1), closed: make(chan struct{})}
 	attached, _ := json.Marshal(map[string]any{"remoteAddress": clientIP(r), "eventType": "event_stream_attached",
 		"timestamp": formatTime(time.Now())})
+	u := &subscriber{types: r.URL.Query()["event_type"], wake: make(chan struct{}, 1), closed: make(chan struct{})}
+	u.send("event_stream_attached", attached)
 	s.mu.Lock()
 	if s.isClosed || s.leaderless {
 		s.mu.Unlock()
+		w.WriteHeader(http.StatusInternalServerError)
 		return
 	}
-	u.send("event_stream_attached", attached)
 	s.subscribers = append(s.subscribers, u)
 	s.mu.Unlock()
 	defer s.unsubscribe(u)
+	h := w.Header()
+	h.Set("Content-Type", "text/event-stream;charset=utf-8")
+	h.Set("Connection", "close")
+	w.WriteHeader(http.StatusOK) // only now: who reads the head misses nothing that happens after it
+	flush.Flush()
 	s.pump(w, flush, r, u)
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"testing"
@@ -136,3 +137,10 @@ func resident(id string, n int, v string) doc {
 		"readinessChecks": []doc{{"portName": "http", "path": "/ready", "intervalSeconds": 2, "timeoutSeconds": 1}},
 	}
 }
+
+// failing is a Program that ends badly at once.
+type failing struct{}
+
+func (failing) Run(context.Context) error { return errors.New("out of luck") }
+
+func (failing) ServeHTTP(http.ResponseWriter, *http.Request) {}

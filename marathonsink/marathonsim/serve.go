@@ -21,6 +21,8 @@ func (s *Sim) ListenAndServe(ctx context.Context, addr string, ready func(net.Ad
 	if err != nil {
 		return fmt.Errorf("serve the simulated Marathon at %s: %w", addr, err)
 	}
+	address := l.Addr().String()
+	s.address.Store(&address)
 	doors := &doors{sim: s, open: map[string]*http.Server{}}
 	if _, simulates := s.opt.Runner.(*simulated); simulates {
 		doors.attach()

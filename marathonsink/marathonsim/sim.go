@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"sort"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/esfleet/esfleet/marathonsink/marathon"
@@ -37,9 +38,10 @@ type Sim struct {
 	listeners   map[string]*instance // host:port of running tasks
 	onListen    func(hostport string, up bool)
 
-	leader       int  // how often the leader changed
-	leaderless   bool // nobody answers
-	hideDeploys  bool // just after a change of leader the list of deployments is empty
+	leader       atomic.Int64           // how often the leader changed
+	address      atomic.Pointer[string] // where it listens; nil: nowhere
+	leaderless   bool                   // nobody answers
+	hideDeploys  bool                   // just after a change of leader the list of deployments is empty
 	offersPaused bool
 	failLaunches int
 	offerRound   *due
@@ -165,4 +167,10 @@ func (s *Sim) uuid() string {
 		0x8000|uint16(b>>48)&0x3fff, b&0xffffffffffff)
 }
 
-func (s *Sim) leaderAddress() string { return fmt.Sprintf("marathon-%d.sim:8080", s.leader%2+1) }
+// leaderAddress is what Marathon calls itself: where it listens, else a name of its own.
+func (s *Sim) leaderAddress() string {
+	if a := s.address.Load(); a != nil {
+		return *a
+	}
+	return fmt.Sprintf("marathon-%d.sim:8080", s.leader.Load()%2+1)
+}
