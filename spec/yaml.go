@@ -22,6 +22,8 @@ const (
 	maxColumn = 160
 	// maxKeys bounds what the parser does: its time and memory grow with the square of a mapping's length.
 	maxKeys = 4000
+	// maxElements bounds lists in the same way.
+	maxElements = 10_000
 )
 
 // A document is one parsed YAML file. Its findings have no file yet, see node.
@@ -84,7 +86,7 @@ var refusedTokens = map[token.Type]struct{ what, fix string }{
 // checkTokens refuses anchors, aliases, tags, merge and complex keys, directives, a second document and deep nesting. It
 // returns false if the parser must not see the file.
 func (d *document) checkTokens(tokens token.Tokens) bool {
-	flow, line, onLine, keys, content := 0, 0, 0, 0, false
+	flow, line, onLine, keys, elements, content := 0, 0, 0, 0, 0, false
 	for _, t := range tokens {
 		if t.Position.Line != line {
 			line, onLine = t.Position.Line, 0
@@ -116,12 +118,16 @@ func (d *document) checkTokens(tokens token.Tokens) bool {
 			flow = max(flow-1, 0)
 		case token.SequenceEntryType:
 			onLine++
+			elements++
+		case token.CollectEntryType:
+			elements++
 		case token.MappingValueType:
 			onLine++
-			if keys++; keys > maxKeys {
-				d.add(at(t), "", fmt.Sprintf("has more than %d keys", maxKeys), "move data into files/")
-				return false
-			}
+			keys++
+		}
+		if keys > maxKeys || elements > maxElements {
+			d.add(at(t), "", fmt.Sprintf("has more than %d keys or %d elements of lists", maxKeys, maxElements), "move data into files/")
+			return false
 		}
 		content = true
 		if flow > maxDepth || flow == 0 && (onLine > maxDepth || onLine == 1 && t.Position.Column > maxColumn && t.Type == token.SequenceEntryType) {
