@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -43,7 +42,7 @@ func Run(ctx context.Context, c Config, p Parts) error {
 	if err := s.journal.open(); err != nil {
 		return errors.Join(err, s.Close())
 	}
-	ln, err := net.Listen("tcp", c.Listen)
+	ln, err := p.bind(c.Listen)
 	if err != nil {
 		return errors.Join(fmt.Errorf("listen for status and metrics: %w", err), s.Close())
 	}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -41,6 +42,15 @@ type Parts struct {
 	Requested func(op, kind string, took time.Duration)
 	// Pace replaces the loop's.
 	Pace *reconcile.Pace
+	// Bind replaces net.Listen for the status pages.
+	Bind func(address string) (net.Listener, error)
+}
+
+func (p Parts) bind(address string) (net.Listener, error) {
+	if p.Bind != nil {
+		return p.Bind(address)
+	}
+	return net.Listen("tcp", address)
 }
 
 // A Session is one run's parts. Close it.
