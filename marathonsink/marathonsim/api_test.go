@@ -108,8 +108,13 @@ func TestARollbackOfADeploymentOn111CarriesAnOldTimestamp(t *testing.T) {
 				if app["env"].(doc)["V"] != "1" {
 					t.Errorf("env %v, want V=1", app["env"])
 				}
-				if got := app["version"] == first; got != old {
+				if got := app["version"].(string) < first.(string); got != old {
 					t.Errorf("version %v, first was %v", app["version"], first)
+				}
+				for _, task := range l.tasks("/es") {
+					if task.Version != app["version"] {
+						t.Errorf("%s was not restarted", task.ID)
+					}
 				}
 				l.must(404, "DELETE", "/v2/deployments/"+res["deploymentId"].(string), nil)
 			})

@@ -126,13 +126,14 @@ func (s *Sim) finishDefinitions(from, to root, version string, restart map[marat
 	return nil
 }
 
-// rollBack is DELETE of a deployment without force: a new one, the reverse of it.
+// rollBack is DELETE of a deployment without force: a new one, the reverse of it. From 1.8 its version is older than
+// the tasks it restarts, so that they look current (measured on 1.11).
 func (s *Sim) rollBack(d *deployment) (*result, *refusal) {
 	stamp := ""
 	if s.ver.rollbackOldStamp {
 		for _, id := range sortedIDs(d.before) {
 			if old := d.before[id]; old != nil {
-				stamp = old.version
+				stamp = justBefore(old.version)
 			}
 		}
 	}

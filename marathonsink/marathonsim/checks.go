@@ -30,6 +30,14 @@ func (h *healthState) doc(s *Sim, in *instance) map[string]any {
 
 func seconds(f float64) time.Duration { return time.Duration(f * float64(time.Second)) }
 
+// pace is how long a check waits for its turn.
+func (s *Sim) pace(d time.Duration) time.Duration {
+	if w := s.opt.ChecksWithin; w > 0 {
+		return min(d, w)
+	}
+	return d
+}
+
 // startHealthChecks begins every health check of an instance that runs now.
 func (s *Sim) startHealthChecks(in *instance) {
 	ctx, cancel := context.WithCancel(s.ctx)
@@ -56,10 +64,10 @@ func (s *Sim) startHealthChecks(in *instance) {
 						return
 					}
 					s.healthResult(in, h, st, err)
-					s.after(seconds(h.Interval), again)
+					s.after(s.pace(seconds(h.Interval)), again)
 				})
 		}
-		s.after(min(first, seconds(h.Interval))+s.jitter(), again)
+		s.after(s.pace(first)+s.jitter(), again)
 	}
 }
 
@@ -206,7 +214,7 @@ func (s *Sim) startReadiness(in *instance) {
 				in.readiness["lastResponse"] = map[string]any{"status": code, "contentType": contentType, "body": body}
 			}
 			if !in.ready {
-				s.after(seconds(rc.Interval), poll)
+				s.after(s.pace(seconds(rc.Interval)), poll)
 			}
 		})
 	}

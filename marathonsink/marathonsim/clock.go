@@ -95,4 +95,13 @@ func (s *Sim) stamp() string {
 	return formatTime(t)
 }
 
+// justBefore is the stamp before a stamp.
+func justBefore(stamp string) string {
+	t, err := time.Parse(time.RFC3339, stamp)
+	if err != nil {
+		return stamp
+	}
+	return formatTime(t.Add(-time.Millisecond))
+}
+
 func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

@@ -11,7 +11,7 @@ type agent struct {
 	Agent
 	id    string
 	lost  bool
-	taken map[*instance]bool
+	taken []*instance // by when they came; sums of fractions depend on the order
 }
 
 // queueStats is what /v2/queue tells of an app.
@@ -30,8 +30,7 @@ var rejectReasons = []string{
 }
 
 func (s *Sim) addAgent(a Agent) {
-	s.agents = append(s.agents, &agent{Agent: a, id: fmt.Sprintf("%s-S%d", s.frameworkPrefix(), len(s.agents)),
-		taken: map[*instance]bool{}})
+	s.agents = append(s.agents, &agent{Agent: a, id: fmt.Sprintf("%s-S%d", s.frameworkPrefix(), len(s.agents))})
 }
 
 func (s *Sim) frameworkPrefix() string {
@@ -104,7 +103,7 @@ func (s *Sim) place(in *instance) {
 		ports, reasons := s.fits(in, ag)
 		if len(reasons) == 0 {
 			q.lastUsed = time.Now()
-			ag.taken[in] = true
+			ag.take(in)
 			s.launch(in, ag, ports)
 			return
 		}
@@ -168,7 +167,7 @@ func (s *Sim) roleAccepted(spec *appSpec, ag *agent) bool {
 // free is what the agent has left when the instance's own reservation is not counted.
 func (ag *agent) free(except *instance) (cpus, mem, disk, gpus float64) {
 	cpus, mem, disk = ag.CPUs, ag.Mem, ag.Disk
-	for in := range ag.taken {
+	for _, in := range ag.taken {
 		if in == except {
 			continue
 		}
@@ -185,7 +184,7 @@ func (ag *agent) free(except *instance) (cpus, mem, disk, gpus float64) {
 // choosePorts takes fixed ports where they are required, else any free ones.
 func (s *Sim) choosePorts(in *instance, ag *agent) ([]int, bool) {
 	used := map[int]bool{}
-	for other := range ag.taken {
+	for _, other := range ag.taken {
 		if other != in && other.live() {
 			for _, p := range other.ports {
 				used[p] = true
@@ -252,6 +251,13 @@ func (s *Sim) anyPort(ag *agent, used map[int]bool) int {
 	return 0
 }
 
+// take notes that an instance holds some of the agent; a resident already does when it comes back.
+func (ag *agent) take(in *instance) {
+	if !slices.Contains(ag.taken, in) {
+		ag.taken = append(ag.taken, in)
+	}
+}
+
 // release gives back what an instance held; its reservation only with everything.
 func (s *Sim) release(in *instance, everything bool) {
 	if in.agent == nil {
@@ -264,7 +270,7 @@ func (s *Sim) release(in *instance, everything bool) {
 		in.volumes = nil
 	}
 	if len(in.volumes) == 0 {
-		delete(in.agent.taken, in)
+		in.agent.taken = slices.DeleteFunc(in.agent.taken, func(x *instance) bool { return x == in })
 	}
 	s.resourcesChanged()
 }

@@ -2,6 +2,8 @@ package marathonsim
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/esfleet/esfleet/marathonsink/marathon"
@@ -22,6 +24,9 @@ type Options struct {
 	KillDelay   time.Duration // from SIGTERM to the end of a simulated task; 0: 100 ms
 	// ScaleCheck is the interval at which missing tasks are noticed that nobody asked for; 0: 300 s.
 	ScaleCheck time.Duration
+	// ChecksWithin, if not 0, is the longest that a health or readiness check waits for its turn, whatever its
+	// delaySeconds and intervalSeconds say: for a demo that people watch.
+	ChecksWithin time.Duration
 	// LeaderGap is how long nobody answers while the leader changes; 0: 3 s.
 	LeaderGap time.Duration
 
@@ -44,6 +49,26 @@ type Agent struct {
 
 // A PortRange includes both ends.
 type PortRange struct{ First, Last int }
+
+// UnmarshalText reads "31000-31999", or a single port.
+func (r *PortRange) UnmarshalText(b []byte) error {
+	first, last, isRange := strings.Cut(string(b), "-")
+	if !isRange {
+		last = first
+	}
+	var err1, err2 error
+	r.First, err1 = strconv.Atoi(strings.TrimSpace(first))
+	r.Last, err2 = strconv.Atoi(strings.TrimSpace(last))
+	if err1 != nil || err2 != nil || r.First < 1 || r.Last > 65535 || r.First > r.Last {
+		return fmt.Errorf(`%q is no range of ports; write "31000-31999"`, b)
+	}
+	return nil
+}
+
+// MarshalText writes "31000-31999".
+func (r PortRange) MarshalText() ([]byte, error) {
+	return fmt.Appendf(nil, "%d-%d", r.First, r.Last), nil
+}
 
 // DefaultAgents are n agents at 127.0.0.11 and up with 8 cpus, 16 GiB of memory, 100 GB of disk, racks r1 to r3, and
 // the ports 9000-9999 and 31000-31999.

@@ -39,6 +39,11 @@ func (s *Sim) proceedRestart(act *action) bool {
 			s.killNext(act)
 		}
 	}
+	for in := range act.completed { // up to 1.7 one that died is replaced by another
+		if !in.active() {
+			delete(act.completed, in)
+		}
+	}
 	if len(act.completed) >= act.n && len(act.old) > 0 {
 		for len(act.toKill) > 0 {
 			s.killNext(act)

@@ -37,7 +37,6 @@ type traits struct {
 	details404         bool // "details": [] in some 404 bodies (1.8)
 	residentMessages   bool // the long messages about residents (1.6)
 	cancelReason       bool // deployment_failed carries a reason (1.6)
-	heavyPlan          bool
 }
 
 func traitsOf(v marathon.Version) traits {
