@@ -68,10 +68,14 @@ func (r *renderer) front(d *draft) {
 	d.health = r.mesosTCP(0)
 }
 
-// bamboo is the image that teams already run. Its configuration is environment, beside the template inside the image;
-// ZooKeeper, which it cannot do without, is the team's to give in discovery.env.
+// bamboo is the image that teams already run. Its configuration is environment, beside the template inside the image,
+// whose front it reads from ESFLEET_FRONT_PORT; ZooKeeper, which it cannot do without, is the team's to name in
+// discovery.env. Its own API takes the place of the stats port.
 func (r *renderer) bamboo(d *draft) error {
 	s := r.c.Discovery
+	if s.StatsPort == 0 {
+		return fmt.Errorf("%s: Bamboo needs a port of its own beside the front; set discovery.statsPort", s.Pos)
+	}
 	d.own = map[string]string{}
 	for k, v := range map[string]string{
 		"MARATHON_ENDPOINT":         strings.Join(r.t.NodeURLs, ","),
@@ -79,17 +83,17 @@ func (r *renderer) bamboo(d *draft) error {
 		"BAMBOO_ZK_PATH":            fmt.Sprintf("/bamboo/%s/%s", r.c.ID.Group, r.c.ID.Name),
 		"ESFLEET_MASTERS":           string(AppID(r.c.ID, r.c.MasterComponent())),
 		"ESFLEET_FRONT_PORT":        strconv.Itoa(s.Port),
-		"ESFLEET_STATS_PORT":        strconv.Itoa(s.StatsPort),
 	} {
 		if _, ok := s.Env[k]; !ok {
 			d.own[k] = v
 		}
 	}
-	// The sandbox's own address of the moment can only be told by the task.
-	d.cmd = `export BAMBOO_ENDPOINT="http://$HOST:$PORT_BAMBOO" BIND=":$PORT_BAMBOO"; exec /run.sh`
+	// Where it runs, and so the address that Marathon's events go to, only the task knows.
+	d.cmd = `export BAMBOO_ENDPOINT="http://$HOST:$PORT1" BIND=":$PORT1"; exec /run.sh`
 	if s.Command != "" {
 		d.cmd = s.Command
 	}
 	r.front(d)
+	d.health = r.mesosHTTP("/status", 1)
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/esfleet/esfleet/render"
 	"github.com/esfleet/esfleet/spec"
 )
 
@@ -184,6 +185,7 @@ func TestARealElasticsearchStartsFromARenderedBundle(t *testing.T) {
 			}
 			n := startNode(t, b, httpPort, transportPort)
 			n.hasWhatTheBundleSays(t, c, tc.roles)
+			n.takesTheReliabilityRules(t, desired(t, c, target).IndexTemplates)
 			uuid := n.uuid(t)
 			n.stop()
 
@@ -233,8 +235,12 @@ func (n *node) hasWhatTheBundleSays(t testing.TB, c *spec.Cluster, roles string)
 			want[k] = v
 		}
 		for k, v := range want {
-			if s := fmt.Sprint(settings[k]); s != fmt.Sprint(v) && s != fmt.Sprintf("[%v]", v) {
-				t.Errorf("setting %s is %v, want %v", k, settings[k], v)
+			have, ok := settings[k]
+			if !ok {
+				have = settings[k+".0"] // how 5.x shows a list
+			}
+			if s := fmt.Sprint(have); s != fmt.Sprint(v) && s != fmt.Sprintf("[%v]", v) {
+				t.Errorf("setting %s is %v, want %v", k, have, v)
 			}
 		}
 		slices.Sort(got.Roles)
@@ -251,6 +257,53 @@ func (n *node) hasWhatTheBundleSays(t testing.TB, c *spec.Cluster, roles string)
 	if got, err := os.ReadFile(filepath.Join(n.boot.sandbox, "config/synonyms.txt")); err != nil || string(got) != "quick,fast\n" {
 		t.Errorf("the configuration folder's synonyms.txt is %q, %v", got, err)
 	}
+}
+
+// takesTheReliabilityRules makes an index and looks how many replicas it was given.
+func (n *node) takesTheReliabilityRules(t testing.TB, templates []render.IndexTemplate) {
+	t.Helper()
+	for _, tmpl := range templates {
+		body, err := json.Marshal(tmpl.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if code, answer := n.send(t, http.MethodPut, "/"+tmpl.Path, body); code != http.StatusOK {
+			t.Errorf("PUT %s: %d %s", tmpl.Path, code, answer)
+		}
+	}
+	n.send(t, http.MethodPut, "/rules", []byte(`{}`))
+	_, answer := n.get(t, "/rules/_settings?flat_settings=true")
+	for _, want := range []string{`"index.number_of_replicas":"1"`, `"index.routing.allocation.total_shards_per_node":"2"`} {
+		// Before 5.0 the rules are the node's settings; an index does not repeat those.
+		if len(templates) > 0 && !bytes.Contains(answer, []byte(want)) {
+			t.Errorf("a new index lacks %s: %s", want, answer)
+		}
+	}
+	if len(templates) == 0 {
+		if _, shards := n.get(t, "/_cat/shards/rules?h=prirep"); bytes.Count(shards, []byte("r")) != 5 {
+			t.Errorf("five primaries have not one replica each:\n%s", shards)
+		}
+	}
+	n.send(t, http.MethodDelete, "/rules", nil) // its replicas have no second node
+}
+
+func (n *node) send(t testing.TB, method, path string, body []byte) (int, []byte) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, n.url+path, bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, answer
 }
 
 func healthCheckPath(t testing.TB, c *spec.Cluster) string {

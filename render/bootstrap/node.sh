@@ -157,6 +157,8 @@ write_jvm_options() {
 	else
 		: >"$sandbox/tmp/jvm.options"
 	fi
+	# Without it the JVM takes /tmp, and Elasticsearch 8.19 refuses a temporary folder that holds its configuration.
+	grep -q '^-Djava.io.tmpdir=' "$sandbox/tmp/jvm.options" || echo "-Djava.io.tmpdir=$sandbox/tmp" >>"$sandbox/tmp/jvm.options"
 	printf '%s\n' "-Xms${heap_mib}m" "-Xmx${heap_mib}m" >>"$sandbox/tmp/jvm.options"
 	cat "$sandbox/tmp/jvm.options" >"$config/jvm.options" || die 74 "cannot write $config/jvm.options"
 }
