@@ -8,8 +8,12 @@
 // Time is package time's alone and nothing polls, so a Sim runs inside a testing/synctest bubble: an hour of rolling
 // passes at once. With equal Options and equal calls in equal order two Sims answer alike; ids come from Options.Seed.
 //
-// Where a behaviour lives: api_*.go the calls and their refusals; normalise.go what GET returns that was not sent;
-// validate.go and shape.go the 422s; plan.go what a change restarts; deploy.go, scale.go and restart.go how a
-// deployment proceeds; offers.go and constraints.go where a task may run; tasks.go the life of an instance;
-// checks.go health and readiness; versions.go every difference between Marathons.
+// Where a behaviour lives: api_*.go the calls and their refusals; canonical.go and normalise.go what GET returns that
+// was not sent; shape.go and validate.go the 422s; change.go a write; plan.go what it restarts; deploy.go, scale.go
+// and restart.go how a deployment proceeds; offers.go and constraints.go where a task may run; tasks.go and
+// scalecheck.go the life of an instance; checks.go health and readiness; versions.go every difference between
+// Marathons.
+//
+// Not simulated: pods, groups written with their apps, secrets, images, a standby that proxies, and up to 1.7 the
+// restart that runs away when it needs a new reservation.
 package marathonsim
