@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/esfleet/esfleet/marathonsink/marathon"
 	"github.com/esfleet/esfleet/render"
+	"github.com/esfleet/esfleet/render/bundle"
 	"github.com/esfleet/esfleet/spec"
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
@@ -111,9 +111,9 @@ func show(t testing.TB, d *render.Desired) *txtar.Archive {
 	}
 	for _, app := range d.Apps {
 		if env, ok := app.Doc["env"].(map[string]any); ok {
-			for k, v := range env {
-				if strings.HasPrefix(k, "ESFLEET_BUNDLE_") {
-					env[k] = fmt.Sprintf("(%d bytes)", len(v.(string))/1024*1024)
+			for k := range env {
+				if bundle.IsEnv(k) {
+					env[k] = "(packed)"
 				}
 			}
 		}
