@@ -95,7 +95,7 @@ var only = map[string][]string{
 
 // importers limits who may import a package directly.
 var importers = map[string][]string{
-	"marathonsink/marathonsim": {"cmd/esfleet", "reconcile/demo", "marathonsink/sinktest"},
+	"marathonsink/marathonsim": {"cmd/esfleet", "reconcile/demo", "marathonsink/sinktest", "marathonsink/marathonsim/pretend"},
 	"marathonsink/sinktest":    {},
 	"cmd/esfleet":              {},
 }

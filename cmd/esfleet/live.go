@@ -25,8 +25,8 @@ func (t *target) look(cmd *cobra.Command, names []string) (*daemon.Session, *rec
 	if err := only(v, names); err != nil {
 		return nil, nil, errors.Join(err, s.Close())
 	}
-	for name, err := range v.Unknown {
-		return nil, nil, errors.Join(fmt.Errorf("Marathon %q: %w", name, err), s.Close())
+	for _, err := range v.Unknown {
+		return nil, nil, errors.Join(err, s.Close())
 	}
 	return s, v, nil
 }
@@ -189,8 +189,8 @@ func (p *progress) seen(v *reconcile.View, done []reconcile.Done) {
 			_, _ = fmt.Fprintf(p.out, "%s  %s\n", c.ID, line)
 		}
 	}
-	for name, err := range v.Unknown {
-		_, _ = fmt.Fprintf(p.out, "Marathon %q: %v\n", name, err)
+	for _, err := range v.Unknown {
+		_, _ = fmt.Fprintln(p.out, err)
 	}
 }
 

@@ -119,8 +119,10 @@ func (s *screen) hint(b *strings.Builder, v *reconcile.View) {
 	}
 	b.WriteString("Now change the fleet and watch, from another terminal:\n\n")
 	fmt.Fprintf(b, "  cd %s\n", s.repo)
-	b.WriteString("  sed -i 's/^  replicas: 1$/  replicas: 2/' groups/search/clusters/logs/cluster.yaml   # kibana: one more\n")
-	b.WriteString("  git commit -am 'search/logs: a second Kibana'\n\n")
+	b.WriteString("  edit groups/search/clusters/logs/cluster.yaml     data: replicas: 3 → 4, and one more node joins; or by command:\n")
+	b.WriteString("    sed -i '/^data:/,/cpus/s/replicas: 3/replicas: 4/' groups/search/clusters/logs/cluster.yaml\n")
+	b.WriteString("  git commit -am 'search/logs: a fourth data node'\n\n")
+	b.WriteString("What would hurt is held, and says why: try data: memory: 2GiB, or take the plugin away.\n")
 	b.WriteString("Ctrl-C ends the demo.\n")
 }
 

@@ -222,7 +222,7 @@ func summary(changes []drift.Difference) string {
 	files := 0
 	for _, c := range changes {
 		for _, f := range c.Fields {
-			if f.Path != "instances" {
+			if f.Path != "instances" && (f.Path != "bundle" || len(c.Files) == 0) {
 				parts = append(parts, f.Path)
 			}
 		}
