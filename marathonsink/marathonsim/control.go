@@ -27,7 +27,7 @@ func (s *Sim) LoseAgent(hostname string) error {
 	return s.withAgent(hostname, func(ag *agent) {
 		ag.lost = true
 		for _, in := range s.on(ag) {
-			if in.live() {
+			if in.state == condRunning || in.state == condStarting {
 				in.state = condUnreachable
 				s.statusUpdate(in, "TASK_UNREACHABLE", "Agent "+hostname+" is unreachable")
 				s.instanceChanged(in, condUnreachable)
@@ -44,9 +44,14 @@ func (s *Sim) BackAgent(hostname string) error {
 			if in.state != condUnreachable {
 				continue
 			}
-			in.state = condRunning
-			s.statusUpdate(in, "TASK_RUNNING", "")
-			s.instanceChanged(in, condRunning)
+			if in.started.IsZero() { // it was lost while it started
+				in.state = condStarting
+				s.running(in, in.run)
+			} else {
+				in.state = condRunning
+				s.statusUpdate(in, "TASK_RUNNING", "")
+				s.instanceChanged(in, condRunning)
+			}
 			if in.goal != goalRunning {
 				s.kill(in, in.goal)
 			}
@@ -69,17 +74,8 @@ func (s *Sim) withAgent(hostname string, fn func(*agent)) error {
 	return err
 }
 
-func (s *Sim) on(ag *agent) []*instance {
-	var out []*instance
-	for _, a := range s.sortedApps() {
-		for _, in := range a.instances {
-			if in.agent == ag {
-				out = append(out, in)
-			}
-		}
-	}
-	return out
-}
+// on are the instances that hold something of an agent, also those whose app is gone.
+func (s *Sim) on(ag *agent) []*instance { return slices.Clone(ag.taken) }
 
 // AddAgent lets a new machine offer its resources.
 func (s *Sim) AddAgent(a Agent) {

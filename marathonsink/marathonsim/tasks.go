@@ -219,6 +219,10 @@ func (s *Sim) begin(in *instance, run int) {
 		s.ended(in, condKilled, "Killed before it started")
 		return
 	}
+	if in.agent.lost {
+		s.ended(in, condFailed, "The agent was lost before the task started")
+		return
+	}
 	in.state = condStarting
 	s.statusUpdate(in, "TASK_STARTING", "")
 	s.instanceChanged(in, condStarting)
