@@ -68,13 +68,15 @@ func (r *Reconciler) take(ctx context.Context, commit string, c *ClusterView, s 
 	id, err := r.opts.Journal.Begin(oplog.Entry{Time: start, Cluster: s.Cluster.String(), App: string(s.App), Verb: string(s.Verb),
 		Why: s.Why, Commit: commit, Actor: r.opts.Actor})
 	if err != nil { // what can't be written down isn't done
-		return r.tell(Done{Step: s, State: oplog.Refused, Why: "the operation log cannot be written: " + err.Error()})
+		d := Done{Step: s, State: oplog.Refused, Why: "the operation log cannot be written: " + err.Error()}
+		r.remember(s, d, err)
+		return r.tell(d)
 	}
 	d := Done{Step: s}
 	d.Deployment, err = r.effect(ctx, m.client, s)
 	d.State, d.Why = Outcome(err)
 	d.Took = time.Since(start)
-	r.remember(s, d)
+	r.remember(s, d, err)
 	if err := r.opts.Journal.End(id, oplog.Outcome{State: d.State, Deployment: string(d.Deployment), Error: d.Why, Took: d.Took}); err != nil {
 		r.opts.Log.Error("the operation log lacks the end of a step; it will be shown as unknown", "step", s.Verb, "app", s.App, "error", err)
 	}
@@ -148,19 +150,27 @@ func Outcome(err error) (oplog.State, string) {
 }
 
 // remember keeps what makes the next looks wiser; losing it loses nothing.
-func (r *Reconciler) remember(s plan.Step, d Done) {
+func (r *Reconciler) remember(s plan.Step, d Done, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	if d.State == oplog.Done && d.Deployment != "" && s.Verb != plan.CancelOwn {
-		r.own[d.Deployment] = now
-	}
-	if d.State == oplog.Unknown {
-		r.settling[s.Cluster] = settle{until: now.Add(r.opts.Settle),
-			why: fmt.Sprintf("the answer to %s %s was lost; what Marathon made of it shows in a moment", s.Verb, s.App.Name())}
-	}
-	if d.State == oplog.Refused { // do not knock again at once
-		r.settling[s.Cluster] = settle{until: now.Add(r.opts.Settle / 5), why: fmt.Sprintf("%s %s was refused: %s", s.Verb, s.App.Name(), d.Why)}
+	name := fmt.Sprintf("%s %s", s.Verb, s.App.Name())
+	switch d.State {
+	case oplog.Done:
+		delete(r.settling, s.Cluster)
+		if d.Deployment != "" && s.Verb != plan.CancelOwn {
+			r.own[d.Deployment] = now
+		}
+	case oplog.Unknown:
+		r.settling[s.Cluster] = settle{until: now.Add(r.opts.Settle), why: fmt.Sprintf("the answer to %s was lost; what Marathon made of it shows in a moment", name)}
+	case oplog.Refused:
+		if marathonsink.KindOf(err) == marathonsink.KindInvalid { // it would be refused for ever: a person's turn
+			r.refused[s.Key()] = d.Why
+			return
+		}
+		tries := r.settling[s.Cluster].tries + 1 // do not knock again at once, and ever more seldom
+		pause := min(r.opts.Settle/5<<min(tries-1, 10), 5*time.Minute)
+		r.settling[s.Cluster] = settle{until: now.Add(pause), tries: tries, why: fmt.Sprintf("%s was refused: %s", name, d.Why)}
 	}
 }
 

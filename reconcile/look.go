@@ -85,6 +85,9 @@ func (r *Reconciler) Look(ctx context.Context, in Input) *View {
 		v.Read[name] = s.Version
 	}
 	desired, errs, digest := r.desired.get(in, v.Read)
+	if digest != r.refusedOf { // other content deserves another try
+		r.refused, r.refusedOf = map[string]string{}, digest
+	}
 	v.Digest = digest
 
 	orphans := r.strangers(in.Fleet, desired, states, v)
@@ -233,7 +236,7 @@ func (r *Reconciler) clusterView(ctx context.Context, d *render.Desired, states 
 	}
 	c.Drift = drift.Compare(d, s)
 	c.Drift.Differences = append(c.Drift.Differences, orphans...)
-	f := plan.Facts{Now: now, Marathon: s, OwnDeployments: r.ownIDs(), Settling: r.settlingWhy(d, now), Guard: guard}
+	f := plan.Facts{Now: now, Marathon: s, OwnDeployments: r.ownIDs(), Settling: r.settlingWhy(d, now), Refused: r.refused, Guard: guard}
 	c.Plan = plan.Make(d, c.Drift, f)
 	if waitsFor(c.Plan, plan.RuleAskElasticsearch) {
 		f.Elasticsearch = r.opts.Elasticsearch.Ask(ctx, endpoints(d, s))
@@ -251,11 +254,8 @@ func (r *Reconciler) ownIDs() map[marathon.DeploymentID]bool {
 }
 
 func (r *Reconciler) settlingWhy(d *render.Desired, now time.Time) string {
-	if s, ok := r.settling[d.ID]; ok {
-		if now.Before(s.until) {
-			return s.why
-		}
-		delete(r.settling, d.ID)
+	if s, ok := r.settling[d.ID]; ok && now.Before(s.until) {
+		return s.why
 	}
 	if m := r.marathons[d.Spec.Marathon]; m != nil && now.Before(m.settleUntil) {
 		return "Marathon's leader has changed; what it shows may be old for a moment"

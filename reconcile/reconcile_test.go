@@ -500,3 +500,52 @@ func reply(status int, contentType, body string) *http.Response {
 	return &http.Response{StatusCode: status, Status: fmt.Sprint(status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{"Content-Type": {contentType}}, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body))}
 }
+
+// What Marathon refuses for its content it would refuse for ever: it is asked once, then a person's turn, until git says
+// something else.
+func TestAStepThatMarathonRefusesForItsContentBecomesAHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, 6)
+		tries := 0
+		p.wire.disturb = func(_ int, r *http.Request, pass func() (*http.Response, error)) (*http.Response, error) {
+			if r.Method == http.MethodPost && strings.Contains(bodyOf(r), "/search/logs/discovery") {
+				tries++
+				res := reply(422, "application/json", `{"message":"Object is not valid","details":[{"path":"/cpus","errors":["error.min"]}]}`)
+				res.Header.Set("X-Marathon-Leader", "http://marathon.test:8080")
+				return res, nil
+			}
+			return pass()
+		}
+		r := p.reconciler(nil)
+		v := p.converge(r, fleet(t, nil))
+		c := v.Clusters[2].Plan
+		if tries != 1 || c.Phase != plan.Held || c.Holds[0].Rule != plan.RuleRefused || !strings.Contains(c.Holds[0].Why, "error.min") {
+			t.Errorf("tried %d times, plan %+v", tries, c)
+		}
+		p.wire.disturb = nil
+		mustConverge(t, p.converge(r, fleet(t, map[string]func(string) string{logs: replaced("port: 9310", "port: 9311")})))
+	})
+}
+
+func TestAMarathonThatCannotBeReachedIsAskedEverMoreSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, 6)
+		var posts []time.Time
+		p.wire.disturb = func(_ int, r *http.Request, pass func() (*http.Response, error)) (*http.Response, error) {
+			if r.Method == http.MethodPost {
+				posts = append(posts, time.Now())
+				res := reply(401, "", "")
+				return res, nil
+			}
+			return pass()
+		}
+		p.parallel = 1
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		in := fleet(t, nil)
+		_ = p.reconciler(nil).Run(ctx, reconcile.Pace{}, func() *reconcile.Input { return &in }, nil, func(*reconcile.View, []reconcile.Done) bool { return false })
+		if n := len(posts); n < 6 || n > 60 {
+			t.Errorf("%d tries in an hour", n)
+		}
+	})
+}

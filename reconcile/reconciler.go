@@ -67,7 +67,9 @@ type Reconciler struct {
 	marathons map[spec.MarathonName]*member
 	desired   desiredCache
 	own       map[marathon.DeploymentID]time.Time // deployments started by this process
-	settling  map[spec.ClusterID]settle           // clusters whose last answer was lost
+	settling  map[spec.ClusterID]settle           // clusters that rest: an answer was lost, a step refused
+	refused   map[string]string                   // steps that Marathon refuses for their content, by Step.Key
+	refusedOf string                              // the rendered content they belong to
 }
 
 type member struct {
@@ -80,6 +82,7 @@ type member struct {
 type settle struct {
 	until time.Time
 	why   string
+	tries int // refused in a row
 }
 
 // New makes a Reconciler; it connects to nothing yet.
@@ -91,7 +94,7 @@ func New(o Options) *Reconciler {
 		o.Settle = 15 * time.Second
 	}
 	return &Reconciler{opts: o, marathons: map[spec.MarathonName]*member{}, own: map[marathon.DeploymentID]time.Time{},
-		settling: map[spec.ClusterID]settle{}}
+		settling: map[spec.ClusterID]settle{}, refused: map[string]string{}}
 }
 
 // An Input is one commit's fleet and the store its files are read from.

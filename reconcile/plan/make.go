@@ -239,6 +239,13 @@ func (m *maker) step(s Step) {
 			WayOut: "write drift: enforce to have it done"})
 		return
 	}
+	if len(m.facts.Refused) > 0 {
+		if why, ok := m.facts.Refused[s.Key()]; ok {
+			m.hold(Hold{App: s.App, Component: s.Component, Rule: RuleRefused, Pos: s.Pos,
+				Why: fmt.Sprintf("%s %s: %s", s.Verb, s.App.Name(), why), WayOut: "change in git what Marathon objects to"})
+			return
+		}
+	}
 	if m.facts.Guard != nil && m.exists() && s.Verb != RecordUUID {
 		if len(m.out.Holds) == 0 || m.out.Holds[0].Rule != RuleBlastRadius {
 			m.hold(*m.facts.Guard)

@@ -5,6 +5,9 @@
 package plan
 
 import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/esfleet/esfleet/marathonsink/marathon"
@@ -40,6 +43,15 @@ type Step struct {
 	After string   `json:"after,omitempty"`
 	Pos   spec.Pos `json:"at,omitzero"`
 	Why   string   `json:"why"`
+}
+
+// Key names what the step asks of Marathon: equal keys ask for the same.
+func (s *Step) Key() string {
+	b, err := json.Marshal(s.Doc)
+	if err != nil {
+		panic(err) // rendered documents hold only JSON values
+	}
+	return fmt.Sprintf("%s %s %d %x", s.Verb, s.App, s.Instances, sha256.Sum256(b))
 }
 
 // A Hold is a step the plan wants but won't take. Why is written for the person on call, WayOut says what to do.
@@ -118,6 +130,8 @@ type Facts struct {
 	OwnDeployments map[marathon.DeploymentID]bool
 	// Settling, if not empty, says why live state cannot be trusted yet (an answer was lost, the leader changed).
 	Settling string
+	// Refused are steps (by Key) that Marathon has refused for their content, with its words: they would be refused again.
+	Refused map[string]string
 	// Guard, if not nil, is the fleet's blast radius guard: nothing is changed in clusters that already exist.
 	Guard *Hold
 }
@@ -156,5 +170,5 @@ const (
 	RuleBlastRadius          = "blast-radius"
 	RuleVanished             = "vanished-from-git"
 	RuleForeignApp           = "foreign-app"
-	RuleVolumesKept          = "volumes-kept"
+	RuleRefused              = "marathon-refuses"
 )
