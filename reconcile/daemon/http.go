@@ -99,13 +99,21 @@ func (d *runner) status(w http.ResponseWriter, _ *http.Request) {
 
 func (d *runner) history(w http.ResponseWriter, r *http.Request) {
 	f := oplog.Filter{Cluster: r.URL.Query().Get("cluster"), Limit: 100}
-	if n, err := strconv.Atoi(r.URL.Query().Get("limit")); err == nil && n > 0 && n <= 10_000 {
+	if limit := r.URL.Query().Get("limit"); limit != "" {
+		n, err := strconv.Atoi(limit)
+		if err != nil || n < 1 || n > 10_000 {
+			http.Error(w, fmt.Sprintf("limit %q: write a number between 1 and 10000", limit), http.StatusBadRequest)
+			return
+		}
 		f.Limit = n
 	}
 	entries, err := d.session.journal.history(f)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
+	}
+	if entries == nil {
+		entries = []oplog.Entry{} // a list, never null
 	}
 	writeJSON(w, entries)
 }

@@ -94,7 +94,7 @@ type runner struct {
 	result   gitsrc.Result
 	problems []spec.Problem
 	view     *reconcile.View
-	told     map[string]string // what was last logged of each cluster
+	told     map[string]string // what was last logged of each cluster and Marathon
 	streams  streams
 }
 
@@ -143,7 +143,8 @@ func (d *runner) takeSnapshot(res gitsrc.Result) {
 		log.Error("the fleet repository's state is refused; the last good commit stays in force", "refusal", res.Refusal.Error())
 	}
 	d.metrics.Fetched(res.Refusal == nil, res.FetchedAt)
-	if res.Snapshot == nil || !res.Changed && d.in != nil {
+	// A commit that was refused for its problems is not read again: it would be told of at every poll.
+	if res.Snapshot == nil || !res.Changed && (d.in != nil || d.problems != nil) {
 		return
 	}
 	fleet, problems := spec.Parse(res.Snapshot, d.session.cache)
@@ -200,7 +201,13 @@ func (d *runner) logChanges(v *reconcile.View) {
 		}
 	}
 	for name, err := range v.Unknown {
-		d.session.log.Warn("Marathon could not be read; nothing is done there", "marathon", name, "error", err)
+		if key := "marathon " + string(name); d.told[key] != err.Error() {
+			d.told[key] = err.Error()
+			d.session.log.Warn("Marathon could not be read; nothing is done there", "marathon", name, "error", err)
+		}
+	}
+	for name := range v.Read {
+		delete(d.told, "marathon "+string(name))
 	}
 	for _, h := range v.Vanished {
 		if id := string(h.App); d.told[id] != h.Why {
