@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -128,8 +129,15 @@ func (c Config) Check() error {
 		bad = append(bad, "fleet is not set: write the fleet repository's URL or a directory (--fleet, ESFLEET_FLEET or fleet: in the config file)")
 	}
 	for _, s := range []struct{ name, value string }{{"gitCredential", c.GitCredential}, {"marathonCredential", c.MarathonCredential}} {
-		if s.value != "" && !strings.HasPrefix(s.value, "env:") && !strings.HasPrefix(s.value, "file:") {
+		if s.value != "" && !namesSecret(s.value) {
 			bad = append(bad, s.name+" must name where the secret is, env:NAME or file:/path, not hold it")
+		}
+	}
+	for _, s := range []struct{ name, value, credential string }{
+		{"marathon", c.Marathon, "marathonCredential"}, {"elasticsearchProxy", c.ElasticsearchProxy, ""},
+	} {
+		if what := wrongAddress(s.value, s.credential); what != "" {
+			bad = append(bad, s.name+" "+what)
 		}
 	}
 	if c.LogFormat != "json" && c.LogFormat != "text" {
@@ -142,6 +150,27 @@ func (c Config) Check() error {
 		return fmt.Errorf("configuration: %s", strings.Join(bad, "; "))
 	}
 	return nil
+}
+
+func namesSecret(ref string) bool {
+	kind, where, _ := strings.Cut(ref, ":")
+	return (kind == "env" || kind == "file") && where != ""
+}
+
+// wrongAddress says what is wrong with an http address, empty if nothing is. It does not repeat an address that may hold
+// a secret. credential is the setting that a user and password belong into; empty: they may stand in the address.
+func wrongAddress(address, credential string) string {
+	if address == "" {
+		return ""
+	}
+	u, err := url.Parse(address)
+	switch {
+	case err == nil && u.User != nil && credential != "":
+		return "holds a user or password: take them out, and name them in " + credential
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return "is not an address: write http://host:port"
+	}
+	return ""
 }
 
 // IsDir says that Fleet is a local directory.
