@@ -188,11 +188,12 @@ func (s *Sim) startReadiness(in *instance) {
 	in.readiness = nil
 	var poll func()
 	poll = func() {
-		if in.run != run || in.process == nil || in.ready || len(s.actionsOf(in.app.id)) == 0 {
-			if in.run == run && !in.ready {
-				in.readyRun = 0
-				in.readyStreams--
-			}
+		if in.run != run || in.process == nil || in.ready {
+			return // its stream goes on in the next run
+		}
+		if len(s.actionsOf(in.app.id)) == 0 { // the deployment that waited is gone
+			in.readyRun = 0
+			in.readyStreams--
 			return
 		}
 		p, port, host := in.process, portNamed(in.task, rc.PortName), in.agent.Hostname

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/esfleet/esfleet/marathonsink/marathon"
 	"github.com/esfleet/esfleet/marathonsink/marathonsim"
 )
 
@@ -134,6 +135,88 @@ func TestAFailingHealthCheckEndsTheTaskAfterItsGraceAndFailures(t *testing.T) {
 		}
 		if now := l.tasks("/a"); now[0].ID == first {
 			t.Errorf("it still runs: %+v", now)
+		}
+	})
+}
+
+func TestAPortIsGivenOnceOnAHost(t *testing.T) {
+	inVirtualTime(t, marathonsim.Options{Agents: marathonsim.DefaultAgents(1)}, func(l lab) {
+		app := doc{"cmd": "x", "instances": 1, "cpus": 0.1, "mem": 32, "portDefinitions": []doc{{"port": 9200}}, "requirePorts": true}
+		l.must(201, "PUT", "/v2/apps/one", app)
+		l.settle(time.Minute)
+		l.must(201, "PUT", "/v2/apps/two", app)
+		time.Sleep(time.Minute)
+		if len(l.tasks("/two")) != 0 {
+			t.Fatalf("both have port 9200: %+v", l.tasks("/two"))
+		}
+		l.must(200, "DELETE", "/v2/apps/one", nil)
+		time.Sleep(time.Minute)
+		if got := l.tasks("/two"); len(got) != 1 || got[0].Ports[0] != 9200 {
+			t.Errorf("once the port is free: %+v", got)
+		}
+	})
+}
+
+func TestACrashOfTheUpgradedOneLetsTwoOldOnesDieAtOnceWhenTheGateOpens(t *testing.T) {
+	opt, open := withGate(version(t, "1.11.24"))
+	inVirtualTime(t, opt, func(l lab) {
+		l.must(201, "PUT", "/v2/apps/es", resident("/es", 4, "1"))
+		l.settle(time.Minute)
+		open.Store(false)
+		l.must(200, "PUT", "/v2/apps/es", resident("/es", 4, "2"))
+		time.Sleep(time.Minute)
+		config := l.app("/es")["versionInfo"].(doc)["lastConfigChangeAt"].(string)
+		for _, task := range l.tasks("/es") {
+			if task.Version >= config {
+				if err := l.KillTask(task.ID); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		time.Sleep(time.Minute)
+		open.Store(true)
+		least := 4
+		for range 100 {
+			time.Sleep(50 * time.Millisecond)
+			least = min(least, l.running("/es"))
+		}
+		if least != 2 {
+			t.Errorf("at least %d of 4 ran, want 2: the readiness of the crashed run counts too", least)
+		}
+	})
+}
+
+// running counts without a call, so that it can be asked often.
+func (l lab) running(id marathon.AppID) int {
+	n := 0
+	for _, a := range l.View().Apps {
+		for _, task := range a.Tasks {
+			if a.ID == id && task.State == "TASK_RUNNING" {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+func TestAGateWithoutAHealthCheckOpensWhenTheLeaderChanges(t *testing.T) {
+	opt, _ := withGate(version(t, "1.11.24"))
+	inVirtualTime(t, opt, func(l lab) {
+		gate := func(n int, roll string) doc {
+			d := gateApp(n, roll)
+			delete(d, "healthChecks")
+			return d
+		}
+		l.must(201, "PUT", "/v2/apps/es/gate", gate(0, "0"))
+		l.must(201, "PUT", "/v2/apps/es/data", node(3, "1"))
+		l.settle(time.Minute)
+		l.must(200, "PUT", "/v2/apps?partialUpdate=false", []doc{node(3, "2"), gate(1, "2")})
+		time.Sleep(time.Hour)
+		before := taskIDs(l.tasks("/es/data"))
+		l.LeaderChange()
+		time.Sleep(10 * time.Minute)
+		if slices.Equal(before, taskIDs(l.tasks("/es/data"))) || l.deployments() != 0 {
+			t.Error("nothing was restarted: the gate held without its health check")
 		}
 	})
 }
