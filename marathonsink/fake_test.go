@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -66,15 +65,6 @@ func reply(status int, body string, header ...string) *http.Response {
 		}
 	}
 	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body))}
-}
-
-// fromHandler lets a handler answer in the same process.
-func fromHandler(h http.Handler) *fake {
-	return &fake{answer: func(r *http.Request) (*http.Response, error) {
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
-		return w.Result(), nil
-	}}
 }
 
 // cutBody gives its bytes and then fails as a connection does that breaks.

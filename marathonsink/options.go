@@ -83,11 +83,11 @@ func parseURLs(list []string) ([]*url.URL, error) {
 		u, err := url.Parse(strings.TrimSuffix(s, "/"))
 		switch {
 		case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "":
-			return nil, fmt.Errorf("Marathon URL %d is not of the form http://host:port", i+1)
+			return nil, fmt.Errorf("address %d of Marathon is not of the form http://host:port", i+1)
 		case u.User != nil:
-			return nil, fmt.Errorf("Marathon URL %d contains a user: credentials do not belong into a URL, which is logged", i+1)
+			return nil, fmt.Errorf("address %d of Marathon contains a user: credentials do not belong into a URL, which is logged", i+1)
 		case u.RawQuery != "" || u.Fragment != "":
-			return nil, fmt.Errorf("Marathon URL %d has a query or fragment: leave it out", i+1)
+			return nil, fmt.Errorf("address %d of Marathon has a query or fragment: leave it out", i+1)
 		}
 		out = append(out, u)
 	}

@@ -183,14 +183,6 @@ func (s section) list(name string) []placed {
 	return out
 }
 
-func texts(list []placed) []string {
-	var out []string
-	for _, p := range list {
-		out = append(out, p.node.text)
-	}
-	return out
-}
-
 func parseSize(s string) Bytes {
 	if len(s) < 4 {
 		return 0

@@ -19,7 +19,8 @@ func parseSelector(text string) (func(map[string]string) bool, error) {
 	for _, term := range splitSelector(text) {
 		test, ok := parseTerm(strings.TrimSpace(term))
 		if !ok {
-			return nil, fmt.Errorf("Can not parse label selector %s. Reason: end of input expected", strings.TrimSuffix(text, " ")) //nolint:staticcheck // Marathon's words
+			//lint:ignore ST1005 Marathon's words
+			return nil, fmt.Errorf("Can not parse label selector %s. Reason: end of input expected", strings.TrimSuffix(text, " "))
 		}
 		tests = append(tests, test)
 	}
