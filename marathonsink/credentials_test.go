@@ -75,7 +75,7 @@ func TestURLsThatWouldLeakOrMisleadAreRefused(t *testing.T) {
 		_, err := New(Options{URLs: []string{"http://m1:8080", u}})
 		if err == nil {
 			t.Errorf("%q was accepted", u)
-		} else if strings.Contains(err.Error(), secret) || !strings.Contains(err.Error(), "URL 2") {
+		} else if strings.Contains(err.Error(), secret) || !strings.Contains(err.Error(), "address 2") {
 			t.Errorf("%q: %v", u, err)
 		}
 	}
