@@ -217,7 +217,11 @@ func (s *Session) credentials(d spec.Marathon) (marathonsink.Credentials, error)
 		return marathonsink.Credentials{}, fmt.Errorf("marathon %q (%s): credentials %q: a fleet repository may only name env:%s… or file:%s…",
 			d.Name, d.Pos, ref, credentialEnvPrefix, credentialDir)
 	}
-	return readCredentials(ref)
+	c, err := readCredentials(ref)
+	if err != nil {
+		return c, fmt.Errorf("marathon %q (%s): %w", d.Name, d.Pos, err)
+	}
+	return c, nil
 }
 
 // readCredentials reads "user:password" or a bearer token from where ref says.

@@ -1,0 +1,89 @@
+package daemon
+
+import (
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/esfleet/esfleet/examples"
+	"github.com/esfleet/esfleet/gitsrc/gittest"
+	"github.com/esfleet/esfleet/marathonsink/marathonsim"
+	"github.com/esfleet/esfleet/reconcile/oplog"
+)
+
+// writes counts what is not a GET.
+type writes struct {
+	next http.RoundTripper
+	mu   sync.Mutex
+	n    int
+}
+
+func (w *writes) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method != http.MethodGet {
+		w.mu.Lock()
+		w.n++
+		w.mu.Unlock()
+	}
+	return w.next.RoundTrip(r)
+}
+
+func TestWhenTheLogCannotBeWrittenAnyMoreNothingIsDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sim := marathonsim.New(marathonsim.Options{Agents: marathonsim.DefaultAgents(5)})
+		defer sim.Close()
+		repo, err := gittest.Init(filepath.Join(t.TempDir(), "fleet.git"), "main")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := repo.Commit("the fleet", examples.Files()); err != nil {
+			t.Fatal(err)
+		}
+		w := &writes{next: sim.Transport()}
+		failed := 0
+		c := Defaults()
+		c.State = filepath.Join(t.TempDir(), "state")
+		s, err := Open(t.Context(), c, Parts{LocalRepo: repo.Dir, MarathonTransport: w, ElasticsearchTransport: sim.Transport(), LogFailed: func() { failed++ }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, _, err := s.Load(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.journal.open(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.journal.db.Close(); err != nil { // from here on every write to it fails, as on a full disk
+			t.Fatal(err)
+		}
+		done := s.Reconciler.Act(t.Context(), s.Reconciler.Look(t.Context(), in))
+		if len(done) != 3 || failed != 3 {
+			t.Errorf("%d steps were due and %d failures told, want 3 each", len(done), failed)
+		}
+		for _, d := range done {
+			if d.State != oplog.Refused || !strings.Contains(d.Why, "the operation log cannot be written") {
+				t.Errorf("%s ended as %s: %s", d.Step.Verb, d.State, d.Why)
+			}
+		}
+		if w.n != 0 {
+			t.Errorf("%d writes to Marathon", w.n)
+		}
+		_ = s.Close() // says that the log was closed before
+	})
+}
+
+func TestCommandsThatOnlyLookLeaveNoLogBehind(t *testing.T) {
+	j := &lazyJournal{path: filepath.Join(t.TempDir(), "state", "operations.db")}
+	if err := j.close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := j.history(oplog.Filter{}); err == nil {
+		t.Error("a log that is not open has a history")
+	}
+	if _, err := oplog.Open(j.path, oplog.Options{ReadOnly: true}); err == nil {
+		t.Error("a log was made")
+	}
+}
