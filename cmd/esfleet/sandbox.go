@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -47,7 +48,7 @@ with --processes, real local processes: then the same fleet runs real Elasticsea
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			nodes := &pretend.Fleet{}
-			o := marathonsim.Options{Programs: nodes.Program}
+			o := marathonsim.Options{Programs: nodes.Program, ChecksWithin: 2 * time.Second}
 			var err error
 			if o.Agents, err = parseAgents(agents); err != nil {
 				return err
@@ -59,7 +60,7 @@ with --processes, real local processes: then the same fleet runs real Elasticsea
 				if o.Runner, err = marathonsim.Processes(processes); err != nil {
 					return err
 				}
-				o.Programs = nil
+				o.Programs, o.ChecksWithin = nil, 0
 			}
 			o.Logf = func(format string, args ...any) { _, _ = fmt.Fprintf(cmd.ErrOrStderr(), format+"\n", args...) }
 			sim := marathonsim.New(o)

@@ -51,13 +51,6 @@ func (s *Sim) after(d time.Duration, fn func()) *due {
 	return x
 }
 
-// cancel takes x back; nil and a due that already ran are fine.
-func (s *Sim) cancel(x *due) {
-	if x != nil && x.index >= 0 {
-		heap.Remove(&s.dues, x.index)
-	}
-}
-
 func (s *Sim) arm() {
 	if s.timer != nil {
 		s.timer.Stop()

@@ -54,7 +54,8 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("demo: make the fleet repository: %w", err)
 	}
 	nodes := &pretend.Fleet{}
-	sim := marathonsim.New(marathonsim.Options{Agents: marathonsim.DefaultAgents(o.Agents), Programs: nodes.Program, Seed: o.Seed})
+	sim := marathonsim.New(marathonsim.Options{Agents: marathonsim.DefaultAgents(o.Agents), Programs: nodes.Program, Seed: o.Seed,
+		ChecksWithin: time.Second})
 	defer sim.Close()
 	nodes.Watch(sim)
 
