@@ -46,7 +46,8 @@ func GateDoc(doc marathon.Doc, live, set map[string]string) marathon.Doc {
 }
 
 // stateless components hold nothing that a restart could lose: Marathon rolls them by their own strategy.
-func (m *maker) stateless(a *render.App, live *marathon.App, changes []drift.Difference) {
+// One that comes back from 0 instances comes in its turn, as at its creation: after says what for.
+func (m *maker) stateless(a *render.App, live *marathon.App, changes []drift.Difference, after string) {
 	if restarts(changes) {
 		m.step(Step{Verb: UpdateApp, App: a.ID, Component: a.Component, Doc: a.Doc, Instances: a.Instances, From: live.Instances,
 			Seen: live.Version, Pos: firstPos(changes), Why: summary(changes)})
@@ -55,16 +56,23 @@ func (m *maker) stateless(a *render.App, live *marathon.App, changes []drift.Dif
 	if live.Instances == a.Instances {
 		return
 	}
+	if live.Instances > 0 {
+		after = ""
+	}
 	verb := ScaleOut
 	if a.Instances < live.Instances {
 		verb = ScaleIn
 	}
 	m.step(Step{Verb: verb, App: a.ID, Component: a.Component, Instances: a.Instances, From: live.Instances, Seen: live.Version,
-		Pos: firstPos(changes), Why: fmt.Sprintf("%d → %d", live.Instances, a.Instances)})
+		After: after, Pos: firstPos(changes), Why: fmt.Sprintf("%d → %d", live.Instances, a.Instances)})
 }
 
 // stateful components: only what is safe without asking Elasticsearch. Each Hold says what is missing and what to do.
-func (m *maker) stateful(a *render.App, live *marathon.App, changes []drift.Difference) {
+func (m *maker) stateful(a *render.App, live *marathon.App, changes []drift.Difference, after string) {
+	if m.unformed(a, live) && restarts(changes) {
+		m.repair(a, live, changes)
+		return
+	}
 	name := a.ID.Name()
 	scale, update := false, false
 	for _, c := range changes {
@@ -89,11 +97,61 @@ func (m *maker) stateful(a *render.App, live *marathon.App, changes []drift.Diff
 		}
 	}
 	if scale {
-		m.scaleStateful(a, live, update)
+		m.scaleStateful(a, live, update, after)
 	}
 }
 
-func (m *maker) scaleStateful(a *render.App, live *marathon.App, alsoUpdate bool) {
+// unformed says that the cluster has never been: no uuid is recorded, nothing but its first masters exists, and none of
+// them is up. There is no document that could be lost, and a mistake in a new cluster's first commit must be mendable by
+// the next one.
+func (m *maker) unformed(a *render.App, live *marathon.App) bool {
+	gate := m.live(m.want.App(spec.Gate).ID)
+	if a.Component != m.want.Spec.MasterComponent() || gate == nil || gate.Labels[marathon.LabelClusterUUID] != "" {
+		return false
+	}
+	if data := m.want.App(spec.Data); data.ID != a.ID && m.live(data.ID) != nil {
+		return false
+	}
+	return live.Instances == 0 || readyTasks(live) == 0
+}
+
+// repair changes the definition of masters that never formed a cluster: stop them, change, start them on their volumes. A
+// plain restart would hang: Marathon ≥ 1.10 begins no roll of unhealthy residents (marathon-lab-roll E24).
+func (m *maker) repair(a *render.App, live *marathon.App, changes []drift.Difference) {
+	active := 0
+	for _, t := range live.Tasks {
+		if t.Active() || t.Unreachable() {
+			active++
+		}
+	}
+	for _, c := range changes {
+		if c.Class == drift.Replace {
+			m.hold(Hold{App: a.ID, Component: a.Component, Rule: RuleImmutable, Pos: firstPos(changes),
+				Why:    fmt.Sprintf("%s: %s; Marathon never changes resources, ports or volumes of an app with persistent volumes", a.ID.Name(), summary(changes)),
+				WayOut: "the cluster has never formed and holds nothing: remove the app by hand, and it is created as git says"})
+			return
+		}
+	}
+	const why = "the cluster has never formed: "
+	switch {
+	case live.Instances > 0:
+		m.step(Step{Verb: StopApp, App: a.ID, Component: a.Component, From: live.Instances, Seen: live.Version,
+			Pos: firstPos(changes), Why: why + "stopped for another definition (" + summary(changes) + ")"})
+	case active > 0:
+		m.wait(Wait{App: a.ID, Component: a.Component, Rule: RuleNotReady,
+			Why: fmt.Sprintf("%s: %d %s still to stop", a.ID.Name(), active, plural(active, "task"))})
+	default:
+		doc := maps.Clone(a.Doc)
+		doc["instances"] = 0 // definition and instances never change together
+		m.step(Step{Verb: UpdateApp, App: a.ID, Component: a.Component, Doc: doc, Seen: live.Version,
+			Pos: firstPos(changes), Why: why + summary(changes)})
+	}
+}
+
+func (m *maker) scaleStateful(a *render.App, live *marathon.App, alsoUpdate bool, after string) {
+	if live.Instances > 0 { // else it comes back in its turn, as at its creation
+		after = ""
+	}
 	pos := m.origin(a, "replicas")
 	if h := m.scaleRule(a, live, alsoUpdate); h != nil {
 		h.App, h.Component, h.Pos = a.ID, a.Component, pos
@@ -105,7 +163,7 @@ func (m *maker) scaleStateful(a *render.App, live *marathon.App, alsoUpdate bool
 		return
 	}
 	m.step(Step{Verb: ScaleOut, App: a.ID, Component: a.Component, Instances: a.Instances, From: live.Instances, Seen: live.Version,
-		Pos: pos, Why: fmt.Sprintf("%d → %d nodes", live.Instances, a.Instances)})
+		After: after, Pos: pos, Why: fmt.Sprintf("%d → %d nodes", live.Instances, a.Instances)})
 }
 
 // scaleRule says why the number of stateful nodes may not be changed; nil if it may.
@@ -130,7 +188,7 @@ func (m *maker) scaleRule(a *render.App, live *marathon.App, alsoUpdate bool) *H
 		return &Hold{Rule: RuleQuorum,
 			Why:    fmt.Sprintf("%s: %d → %d master-eligible nodes; before version 7 the quorum is a setting that must be raised first", name, live.Instances, a.Instances),
 			WayOut: fmt.Sprintf("write replicas: %d again", live.Instances)}
-	case suspended > 0 && suspended != a.Instances-live.Instances:
+	case suspended > 0 && suspended != a.Instances-live.Instances && !m.unformed(a, live):
 		return &Hold{Rule: RuleLeftOver,
 			Why:    fmt.Sprintf("%s: %d stopped %s of an earlier scaling still hold volumes; a scale-out would bring old data back", name, suspended, plural(suspended, "instance")),
 			WayOut: "remove the stopped instances (with their volumes) by hand once nobody needs their data"}

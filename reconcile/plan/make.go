@@ -139,9 +139,9 @@ func (m *maker) component(a *render.App, after string) bool {
 		case a.Component == spec.Gate:
 			m.gate(a, live, changes)
 		case a.Component.Stateful():
-			m.stateful(a, live, changes)
+			m.stateful(a, live, changes, after)
 		default:
-			m.stateless(a, live, changes)
+			m.stateless(a, live, changes, after)
 		}
 	}
 	return !locked && m.ready(a, live)
@@ -195,8 +195,9 @@ func (m *maker) lock(a *render.App, live *marathon.App, changes []drift.Differen
 	if len(open) == 0 { // the list of apps knows one that /v2/deployments does not show (yet)
 		ids, own = live.Deployments, false
 	}
-	// A stateless component whose own last change hangs, and that git has changed again meanwhile, is let go of.
-	if own && !a.Component.Stateful() && a.Component != spec.Gate && restarts(changes) {
+	// Our own last change hangs and git has changed again meanwhile: let go of it, where a restart can lose nothing.
+	mayRestart := a.Component != spec.Gate && (!a.Component.Stateful() || m.unformed(a, live))
+	if own && mayRestart && restarts(changes) {
 		m.step(Step{Verb: CancelOwn, App: a.ID, Component: a.Component, Cancel: ids, Seen: live.Version,
 			Why: "our own deployment has not ended and git wants something else now"})
 		return true
@@ -208,6 +209,9 @@ func (m *maker) lock(a *render.App, live *marathon.App, changes []drift.Differen
 	why := fmt.Sprintf("%s: %s is open%s (deployment %s)", a.ID.Name(), what, whose, joinIDs(ids))
 	if n := readyTasks(live); n < live.Instances && a.Component != spec.Gate {
 		why = m.notReady(a, live, n)
+	}
+	if mayRestart && restarts(changes) {
+		why += "; git wants something else: if it hangs, cancel it by hand (DELETE /v2/deployments/…?force=true), only then it is replaced"
 	}
 	m.wait(Wait{App: a.ID, Component: a.Component, Rule: rule, Why: why})
 	return true

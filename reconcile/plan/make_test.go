@@ -314,3 +314,52 @@ func TestWhatIsNotReadySaysWhy(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 }
+
+// A mistake in a new cluster's first commit is mended by the next: nothing has formed that could lose anything.
+func TestMastersThatNeverFormedAClusterTakeAnotherDefinition(t *testing.T) {
+	w := standard().up(spec.Gate, spec.Discovery, spec.Master)
+	broken := w.app(spec.Master)
+	broken.LastTaskFailure = "no such image"
+	for i := range broken.Tasks {
+		broken.Tasks[i].State = "TASK_FAILED"
+	}
+	update := change(spec.Master, drift.Update, "container.docker.image")
+	w.facts.Marathon.Deployments = []marathon.Deployment{{ID: "d", AffectedApps: []marathon.AppID{id(spec.Master)}}}
+	expect(t, w.plan(update), "waiting | wait deployment-open")
+	w.facts.OwnDeployments = map[marathon.DeploymentID]bool{"d": true}
+	expect(t, w.plan(update), "converging | cancel es-master")
+	w.facts.Marathon.Deployments = nil
+	expect(t, w.plan(update), "converging | stop es-master | wait tasks-not-ready")
+	broken.Instances = 0
+	broken.Tasks[0].State = "TASK_RUNNING"
+	expect(t, w.plan(update, change(spec.Master, drift.Scale, "instances")), "waiting | wait tasks-not-ready")
+	broken.Tasks = broken.Tasks[1:]
+	for i := range broken.Tasks {
+		broken.Tasks[i] = marathon.Task{ID: "s", State: "TASK_KILLED", LocalVolumes: []marathon.LocalVolume{{}}}
+	}
+	p := w.plan(update, change(spec.Master, drift.Scale, "instances"))
+	expect(t, p, "converging | update es-master")
+	if n := p.Next().Doc["instances"]; n != 0 {
+		t.Errorf("definition and instances (%v) change together", n)
+	}
+	expect(t, w.plan(change(spec.Master, drift.Scale, "instances")), "converging | scale-out es-master")
+
+	w.formed()
+	expect(t, w.plan(update), "held | hold restart-needs-elasticsearch")
+}
+
+func TestARetiredClusterComesBackStageByStage(t *testing.T) {
+	w := standard().all()
+	scale := []drift.Difference{}
+	for _, c := range []spec.Component{spec.Discovery, spec.Master, spec.Data, spec.Exporter, spec.Kibana} {
+		w.app(c).Instances, w.app(c).Tasks = 0, nil
+		scale = append(scale, change(c, drift.Scale, "instances"))
+	}
+	for i, c := range []spec.Component{spec.Discovery, spec.Master, spec.Data, spec.Exporter, spec.Kibana} {
+		expect(t, w.plan(scale[i:]...), "converging | scale-out "+c.AppName())
+		w.app(c).Instances = w.want.App(c).Instances
+		expect(t, w.plan(scale[i+1:]...), "waiting | wait tasks-not-ready")
+		w.up(c)
+	}
+	expect(t, w.plan(), "converged")
+}
