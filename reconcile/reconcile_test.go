@@ -37,16 +37,30 @@ type pool struct {
 	wire *wire
 	// parallel is how many clusters are changed at once; 0 is the usual number.
 	parallel int
+	// fails says that a task ends right after its start; nil: none does.
+	fails func(marathonsim.Task) bool
 }
 
 func newPool(t *testing.T, agents int) *pool {
 	t.Helper()
+	p := &pool{t: t}
 	nodes := &pretend.Fleet{}
-	sim := marathonsim.New(marathonsim.Options{Agents: marathonsim.DefaultAgents(agents), Programs: nodes.Program})
-	nodes.Watch(sim)
-	t.Cleanup(sim.Close)
-	return &pool{t: t, sim: sim, wire: &wire{next: sim.Transport()}}
+	p.sim = marathonsim.New(marathonsim.Options{Agents: marathonsim.DefaultAgents(agents), Programs: func(task marathonsim.Task) marathonsim.Program {
+		if p.fails != nil && p.fails(task) {
+			return broken{}
+		}
+		return nodes.Program(task)
+	}})
+	nodes.Watch(p.sim)
+	t.Cleanup(p.sim.Close)
+	p.wire = &wire{next: p.sim.Transport()}
+	return p
 }
+
+// broken is a task whose pre-run script fails.
+type broken struct{ http.Handler }
+
+func (broken) Run(context.Context) error { return errors.New("pre-run.sh failed with exit code 3") }
 
 // A wire passes requests on. disturb, if set, may answer in place of Marathon, before or after the work.
 type wire struct {
@@ -107,9 +121,7 @@ func (p *pool) reconciler(j reconcile.Journal) *reconcile.Reconciler {
 		j = &journal{}
 	}
 	return reconcile.New(reconcile.Options{Parallel: p.parallel,
-		Connect: func(spec.Marathon) (reconcile.Marathon, error) {
-			return marathonsink.New(marathonsink.Options{URLs: []string{"http://marathon.test:8080"}, Transport: p.wire})
-		},
+		Connect:       func(spec.Marathon) (reconcile.Marathon, error) { return p.client(), nil },
 		Elasticsearch: esclient.New(p.sim.Transport(), 0), Journal: j, Log: slog.New(slog.DiscardHandler), Actor: "test",
 	})
 }
@@ -548,4 +560,56 @@ func TestAMarathonThatCannotBeReachedIsAskedEverMoreSeldom(t *testing.T) {
 			t.Errorf("%d tries in an hour", n)
 		}
 	})
+}
+
+// A team's first commit has a mistake that keeps every master from starting; the next commit mends it, also if another
+// daemon has taken over meanwhile and the first one's deployment had to be cancelled by hand.
+func TestAMistakeInANewClustersFirstCommitIsMendedByTheNext(t *testing.T) {
+	for _, restarted := range []bool{false, true} {
+		t.Run(fmt.Sprintf("restarted %v", restarted), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := newPool(t, 6)
+				wrong := true
+				p.fails = func(task marathonsim.Task) bool {
+					return wrong && task.Labels[marathon.LabelComponent] == "master" && task.Labels[marathon.LabelCluster] == "logs"
+				}
+				r := p.reconciler(nil)
+				in := fleet(t, nil)
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+				var last *reconcile.View
+				_ = r.Run(ctx, reconcile.Pace{}, func() *reconcile.Input { return &in }, nil, func(v *reconcile.View, _ []reconcile.Done) bool { last = v; return false })
+				cancel()
+				if why := last.Clusters[2].Plan.Reasons(); len(why) == 0 || !strings.Contains(why[0], "pre-run.sh failed with exit code 3") {
+					t.Errorf("the person on call reads %q", why)
+				}
+				if restarted {
+					r = p.reconciler(nil)
+					for _, d := range p.deployments() {
+						if err := p.client().Cancel(t.Context(), d.ID); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				wrong = false
+				mended := fleet(t, map[string]func(string) string{"groups/search/clusters/logs/elasticsearch.yml": func(s string) string { return s + "\nthread_pool.search.queue_size: 500\n" }})
+				mustConverge(t, p.converge(r, mended))
+			})
+		})
+	}
+}
+
+func (p *pool) client() *marathonsink.Client {
+	c, err := marathonsink.New(marathonsink.Options{URLs: []string{"http://marathon.test:8080"}, Transport: p.wire})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return c
+}
+
+func (p *pool) deployments() []marathon.Deployment {
+	list, err := p.client().Deployments(p.t.Context())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return list
 }
