@@ -2,7 +2,6 @@ package marathonsink
 
 import (
 	"context"
-	"crypto/sha256"
 	"log/slog"
 	"net"
 	"net/http"
@@ -34,7 +33,7 @@ type Client struct {
 	info   knownInfo
 
 	stateMu sync.Mutex
-	seen    map[[sha256.Size]byte]*marathon.App // of the last State, by the digest of the app's bytes
+	known   known
 }
 
 // New makes a client and sends nothing.

@@ -2,6 +2,7 @@ package marathonsink
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -176,6 +177,10 @@ func (s *spans) value() ([]byte, error) {
 					break
 				}
 			} else {
+				n += sc.plain(chunk[n:])
+				if n == len(chunk) {
+					break
+				}
 				done = sc.step(chunk[n])
 			}
 			n++
@@ -223,6 +228,22 @@ func (s *scanner) step(b byte) (done bool) {
 		return s.depth <= 0
 	}
 	return false
+}
+
+// plain is how many bytes at the beginning of chunk are inside of a string and mean nothing to step. Most of a fleet's apps
+// is one long string, the bundle.
+func (s *scanner) plain(chunk []byte) int {
+	if !s.inString || s.escaped {
+		return 0
+	}
+	n := bytes.IndexByte(chunk, '"')
+	if n < 0 {
+		n = len(chunk)
+	}
+	if escape := bytes.IndexByte(chunk[:n], '\\'); escape >= 0 {
+		return escape
+	}
+	return n
 }
 
 func endsScalar(b byte) bool {

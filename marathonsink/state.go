@@ -3,8 +3,6 @@ package marathonsink
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"fmt"
 	"net/url"
 	"time"
 
@@ -20,13 +18,15 @@ import (
 // Apps with the label esfleet.fleet are complete. Of others, which are foreign, only id, labels, instances, versions
 // and deployments are there; Doc and Tasks are nil.
 //
-// prev is the State read before, nil to decode everything anew: an app whose bytes did not change is the same *App in
-// both, so apps must not be modified. The body is never held: memory is that of the largest app and of the result.
+// prev is the State that this Client gave last, nil to decode everything anew: an app whose bytes did not change is taken
+// over from prev as it stands there, so apps must not be modified. The caller may replace an app of prev by a smaller one
+// that tells it enough, and may take one out to have it decoded again. If nothing changed, Apps is prev's very map. The
+// body is never held: memory is that of the largest app and of what changed.
 func (c *Client) State(ctx context.Context, prev *marathon.State) (*marathon.State, error) {
 	c.stateMu.Lock()
 	defer c.stateMu.Unlock()
 	s := &marathon.State{}
-	seen, err := c.readApps(ctx, prev, s)
+	r, err := c.readApps(ctx, prev, s)
 	if err != nil {
 		return nil, err
 	}
@@ -49,46 +49,23 @@ func (c *Client) State(ctx context.Context, prev *marathon.State) (*marathon.Sta
 		return nil, err
 	}
 	s.Version = info.Version
-	c.seen = seen
+	c.known.learn(r, s)
 	return s, nil
 }
 
-func (c *Client) readApps(ctx context.Context, prev, s *marathon.State) (map[[sha256.Size]byte]*marathon.App, error) {
+func (c *Client) readApps(ctx context.Context, prev, s *marathon.State) (*reading, error) {
 	query := url.Values{"embed": {"apps.tasks", "apps.counts", "apps.deployments", "apps.lastTaskFailure"}}
-	var seen map[[sha256.Size]byte]*marathon.App
+	var r *reading
 	leader, err := c.list(ctx, request{op: "list apps", path: "/v2/apps", query: query}, "apps", func() func([]byte) error {
-		s.Apps = make(map[marathon.AppID]*marathon.App, len(c.seen))
-		seen = make(map[[sha256.Size]byte]*marathon.App, len(c.seen))
+		r = c.known.read(prev)
 		s.ReadAt = time.Now() // what the answer says was true after this
-		return func(span []byte) error {
-			digest := sha256.Sum256(span)
-			app := c.unchanged(prev, digest)
-			if app == nil {
-				var err error
-				if app, err = parseSpan(span); err != nil {
-					return err
-				}
-			}
-			if s.Apps[app.ID] != nil {
-				return fmt.Errorf("app %s is there twice", app.ID)
-			}
-			s.Apps[app.ID], seen[digest] = app, app
-			return nil
-		}
+		return r.app
 	})
+	if err == nil {
+		err = r.finish(s)
+	}
 	s.Leader = leader
-	return seen, err
-}
-
-// unchanged is the app of prev that had these very bytes.
-func (c *Client) unchanged(prev *marathon.State, digest [sha256.Size]byte) *marathon.App {
-	if prev == nil {
-		return nil
-	}
-	if app := c.seen[digest]; app != nil && prev.Apps[app.ID] == app {
-		return app
-	}
-	return nil
+	return r, err
 }
 
 var fleetLabel = []byte(`"` + marathon.LabelFleet + `"`)

@@ -125,6 +125,10 @@ type State struct {
 	Deployments []Deployment
 	Queue       []QueueItem
 	ReadAt      time.Time
+	// Incremental says that Changed lists the ids of all apps that are not as they were in the State before: new, with
+	// other bytes, or gone. Otherwise nothing is known of what changed.
+	Incremental bool
+	Changed     []AppID
 }
 
 // LockedBy lists the deployments that affect an app. Look here before a write; never use a 409 as the question
