@@ -82,7 +82,7 @@ To see it work, without any server:  esfleet demo`,
 		return exit{exitUsage, fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
 	root.AddCommand(newValidate(), newRender(), newDiff(), newPlan(), newApply(), newRun(), newStatus(), newHistory(),
-		newSuspend(), newResume(), newSchema(), newSim(), newDemo(), newVersion())
+		newSuspend(), newResume(), newDiscovery(), newSchema(), newSim(), newDemo(), newVersion())
 	wrapArgs(root)
 	return root
 }
