@@ -22,7 +22,9 @@ func Make(want *render.Desired, d *drift.Drift, f Facts) Cluster {
 	default:
 		m.converge()
 	}
-	m.out.Phase = m.phase()
+	if m.out.Phase = m.phase(); m.out.Phase == IsSuspended {
+		m.out.Waits = append([]Wait{{Rule: RuleSuspended, Why: m.suspended}}, m.out.Waits...)
+	}
 	return m.out
 }
 

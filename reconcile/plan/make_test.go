@@ -195,15 +195,15 @@ func TestARunningCluster(t *testing.T) {
 		{"is not written to while it is suspended in git", func(w *world) []drift.Difference {
 			w.want.Spec.Suspend = &spec.Suspension{Reason: "disk surgery"}
 			return []drift.Difference{change(spec.Kibana, drift.Update, "cmd")}
-		}, "suspended"},
+		}, "suspended | wait suspended"},
 		{"is not written to while its gate says suspended", func(w *world) []drift.Difference {
 			w.app(spec.Gate).Labels[marathon.LabelSuspended] = WriteSuspension(spec.Suspension{Reason: "x", Until: now.Add(time.Minute)})
 			return []drift.Difference{change(spec.Kibana, drift.Update, "cmd")}
-		}, "suspended"},
+		}, "suspended | wait suspended"},
 		{"is not written to while its gate's suspension cannot be read", func(w *world) []drift.Difference {
 			w.app(spec.Gate).Labels[marathon.LabelSuspended] = "{"
 			return []drift.Difference{change(spec.Kibana, drift.Update, "cmd")}
-		}, "suspended"},
+		}, "suspended | wait suspended"},
 		{"goes on when the suspension has run out", func(w *world) []drift.Difference {
 			w.app(spec.Gate).Labels[marathon.LabelSuspended] = WriteSuspension(spec.Suspension{Reason: "x", Until: now})
 			return []drift.Difference{change(spec.Kibana, drift.Update, "cmd")}

@@ -156,6 +156,7 @@ const (
 	RuleNotReady             = "tasks-not-ready"
 	RuleDeployment           = "deployment-open"
 	RuleForeignDeployment    = "foreign-deployment"
+	RuleSuspended            = "suspended"
 	RuleSettling             = "state-not-settled"
 	RuleNeedsRoll            = "restart-needs-elasticsearch"
 	RuleImmutable            = "immutable-with-volumes"
