@@ -37,18 +37,19 @@ func (t *target) add(cmd *cobra.Command, formats ...string) {
 	f.StringVar(&t.flags.State, "state", "", "folder for the mirror and the operation log")
 	f.StringVar(&t.config, "config", "", "config file (YAML)")
 	if len(formats) > 0 {
-		f.StringVarP(&t.output, "output", "o", formats[0], "one of "+strings.Join(formats, ", "))
-		_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
-		pre := cmd.PreRunE
-		cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
-			if !slices.Contains(formats, t.output) {
-				return usage("--output %q: write one of %s", t.output, strings.Join(formats, ", "))
-			}
-			if pre != nil {
-				return pre(cmd, args)
-			}
-			return nil
+		addOutput(cmd, &t.output, formats...)
+	}
+}
+
+// addOutput declares -o; formats are what it accepts, the first is the default.
+func addOutput(cmd *cobra.Command, output *string, formats ...string) {
+	cmd.Flags().StringVarP(output, "output", "o", formats[0], "one of "+strings.Join(formats, ", "))
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if !slices.Contains(formats, *output) {
+			return usage("--output %q: write one of %s", *output, strings.Join(formats, ", "))
 		}
+		return nil
 	}
 }
 
@@ -69,6 +70,12 @@ func (t *target) resolve() (daemon.Config, error) {
 	}
 	if c.Fleet == "" {
 		c.Fleet = "."
+	}
+	if err := c.Check(); err != nil {
+		return c, exit{exitUsage, err}
+	}
+	if !strings.Contains(c.Fleet, ":") && !c.IsDir() {
+		return c, usage("there is no directory %s: name the fleet repository with --fleet DIR or --fleet URL", c.Fleet)
 	}
 	if c.IsDir() {
 		if _, err := os.Stat(filepath.Join(c.Fleet, "fleet.yaml")); err != nil {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -70,7 +71,7 @@ To see it work, without any server:  esfleet demo`,
 		SilenceErrors: true,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return fmt.Errorf("unknown command %q; see esfleet --help", args[0])
+				return fmt.Errorf("unknown command %q%s", args[0], didYouMean(cmd, args[0]))
 			}
 			return nil
 		},
@@ -85,6 +86,16 @@ To see it work, without any server:  esfleet demo`,
 		newSuspend(), newResume(), newDiscovery(), newSchema(), newSim(), newDemo(), newVersion())
 	wrapArgs(root)
 	return root
+}
+
+// didYouMean names the commands that look like what was typed.
+func didYouMean(root *cobra.Command, typed string) string {
+	root.SuggestionsMinimumDistance = 2
+	near := root.SuggestionsFor(typed)
+	if len(near) == 0 {
+		return ""
+	}
+	return ": did you mean " + strings.Join(near, " or ") + "?"
 }
 
 // wrapArgs makes a wrong number of arguments exit with the usage code, in every command.

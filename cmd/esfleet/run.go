@@ -53,6 +53,9 @@ On --listen: /healthz, /readyz, /metrics, /api/v1/status, /api/v1/history.`,
 			if resync > 0 {
 				c.Resync = daemon.Duration(resync)
 			}
+			if err := c.Check(); err != nil {
+				return exit{exitUsage, err}
+			}
 			return daemon.Run(cmd.Context(), c, daemon.Parts{Log: logger(cmd.ErrOrStderr(), c.LogFormat)})
 		},
 	}
@@ -95,7 +98,7 @@ func newStatus() *cobra.Command {
 }
 
 func newHistory() *cobra.Command {
-	var state, server, cluster, output string
+	var config, state, server, cluster, output string
 	var limit int
 	cmd := &cobra.Command{
 		Use:   "history",
@@ -105,8 +108,14 @@ A step whose end is not written is shown as unknown: esfleet stopped there, and 
 		Example: "  esfleet history --state /var/lib/esfleet --cluster search/logs",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := daemon.Load(config, os.Getenv)
+			if err != nil {
+				return exit{exitUsage, err}
+			}
+			if state == "" {
+				state = c.State
+			}
 			var entries []oplog.Entry
-			var err error
 			if server != "" {
 				entries, err = askHistory(cmd, server, cluster, limit)
 			} else {
@@ -119,11 +128,12 @@ A step whose end is not written is shown as unknown: esfleet stopped there, and 
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&state, "state", daemon.Defaults().State, "folder of the operation log")
+	f.StringVar(&config, "config", "", "config file (YAML)")
+	f.StringVar(&state, "state", "", "folder of the operation log")
 	f.StringVar(&server, "server", "", "ask the daemon at this URL")
 	f.StringVar(&cluster, "cluster", "", "only this cluster (GROUP/CLUSTER)")
 	f.IntVar(&limit, "limit", 100, "at most this many, the newest")
-	f.StringVarP(&output, "output", "o", "text", "one of text, json")
+	addOutput(cmd, &output, "text", "json")
 	return cmd
 }
 
@@ -176,6 +186,9 @@ sees it, and every esfleet obeys it. In git the same is written as suspend: {rea
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if strings.TrimSpace(reason) == "" {
 				return usage("--reason is needed: whoever is on call at night must be able to read why")
+			}
+			if length < 0 {
+				return usage("--for %s: write how long from now, like 2h", length)
 			}
 			sus := spec.Suspension{Reason: reason, By: whoami()}
 			if length > 0 {

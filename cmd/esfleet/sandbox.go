@@ -19,6 +19,9 @@ import (
 	"github.com/esfleet/esfleet/spec"
 )
 
+// maxAgents is how many loopback addresses the simulated pool takes.
+const maxAgents = 200
+
 func newDemo() *cobra.Command {
 	var agents int
 	cmd := &cobra.Command{
@@ -26,8 +29,12 @@ func newDemo() *cobra.Command {
 		Short: "Watch the example fleet come up on a simulated Marathon; needs no server",
 		Long: `Show the whole way on this machine: a temporary git repository with the example fleet, a simulated Marathon, the
 real daemon. On a terminal it stays and tells which file to edit; else it ends with 0 once every cluster is healthy.`,
-		Args: cobra.NoArgs,
+		Example: "  esfleet demo\n  esfleet demo | tee demo.log   # without a terminal: a line for each change, and an end",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if agents < 3 || agents > maxAgents { // no host takes two masters of a cluster
+				return usage("--agents %d: between 3 and %d", agents, maxAgents)
+			}
 			tty := term.IsTerminal(int(os.Stdout.Fd())) && cmd.OutOrStdout() == os.Stdout
 			return demo.Run(cmd.Context(), demo.Options{Out: cmd.OutOrStdout(), Interactive: tty, Colour: tty && os.Getenv("NO_COLOR") == "", Agents: agents})
 		},
@@ -82,8 +89,8 @@ with --processes, real local processes: then the same fleet runs real Elasticsea
 
 func parseAgents(s string) ([]marathonsim.Agent, error) {
 	if n, err := strconv.Atoi(s); err == nil {
-		if n < 1 || n > 200 {
-			return nil, usage("--agents %d: between 1 and 200", n)
+		if n < 1 || n > maxAgents {
+			return nil, usage("--agents %d: between 1 and %d", n, maxAgents)
 		}
 		return marathonsim.DefaultAgents(n), nil
 	}
