@@ -10,6 +10,7 @@ import (
 	"github.com/esfleet/esfleet/reconcile"
 	"github.com/esfleet/esfleet/reconcile/oplog"
 	"github.com/esfleet/esfleet/reconcile/plan"
+	"github.com/esfleet/esfleet/render"
 	"github.com/esfleet/esfleet/spec"
 )
 
@@ -72,7 +73,7 @@ func (s *Session) Resume(ctx context.Context, in reconcile.Input, id spec.Cluste
 	for _, g := range in.Fleet.Groups {
 		for _, c := range g.Clusters {
 			if c.ID == id && c.Suspend != nil {
-				return fmt.Errorf("resume %s: it is suspended in git, at %s; take that out and merge", id, c.OriginOf("suspend"))
+				return fmt.Errorf("resume %s: it is suspended in git, at %s; take that out and merge", id, c.OriginOf("suspend.reason"))
 			}
 		}
 	}
@@ -88,7 +89,7 @@ func (s *Session) label(ctx context.Context, in reconcile.Input, id spec.Cluster
 		if err := v.Unknown[c.Marathon]; err != nil {
 			return fmt.Errorf("%s %s: %w", verb, id, err)
 		}
-		if c.Desired == nil {
+		if c.Drift == nil {
 			return fmt.Errorf("%s %s: it cannot be rendered: %s", verb, id, c.Plan.Waits[0].Why)
 		}
 		return s.labelGate(ctx, in, c, verb, why, set)
@@ -107,18 +108,18 @@ func (s *Session) labelGate(ctx context.Context, in reconcile.Input, c reconcile
 	if err != nil {
 		return err
 	}
-	gate := c.Desired.App(spec.Gate)
-	live, err := client.App(ctx, gate.ID)
+	gate := render.AppID(c.ID, spec.Gate)
+	live, err := client.App(ctx, gate)
 	if err != nil {
 		return fmt.Errorf("%s %s: read its gate: %w; before the cluster exists write suspend: {reason: …} in its cluster.yaml", verb, c.ID, err)
 	}
 	if live.Labels[marathon.LabelFleet] != string(in.Fleet.Name) {
-		return fmt.Errorf("%s %s: %s does not belong to this fleet", verb, c.ID, gate.ID)
+		return fmt.Errorf("%s %s: %s does not belong to this fleet", verb, c.ID, gate)
 	}
 	if len(live.Deployments) > 0 {
 		return fmt.Errorf("%s %s: a deployment of its gate is open; try again when it has ended", verb, c.ID)
 	}
-	entry, err := s.journal.Begin(oplog.Entry{Time: time.Now(), Cluster: c.ID.String(), App: string(gate.ID), Verb: verb, Why: why, Commit: in.Fleet.Commit, Actor: actor()})
+	entry, err := s.journal.Begin(oplog.Entry{Time: time.Now(), Cluster: c.ID.String(), App: string(gate), Verb: verb, Why: why, Commit: in.Fleet.Commit, Actor: actor()})
 	if err != nil {
 		return err
 	}
