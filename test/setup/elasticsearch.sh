@@ -1,6 +1,6 @@
 #!/bin/sh
 # Unpacks the Elasticsearch that the tests start, from Maven Central into .cache/elasticsearch/<distribution>-<version>.
-# Nothing is done where it is there already. Without arguments: the one version that `make test` uses.
+# Nothing is done where it is there already. Without arguments: the versions that `make test` uses.
 #
 #   sh test/setup/elasticsearch.sh [elasticsearch:7.17.28 elasticsearch:8.19.21 opensearch:2.11.0 …]
 #
@@ -8,7 +8,7 @@
 set -eu
 
 cache=${ESFLEET_ES_ARCHIVES:-$(cd "$(dirname "$0")/../.." && pwd)/.cache/elasticsearch}
-[ $# -gt 0 ] || set -- elasticsearch:7.17.28
+[ $# -gt 0 ] || set -- elasticsearch:7.17.28 elasticsearch:6.8.23
 
 # coordinate DISTRIBUTION VERSION: full archives up to 5.x, later the ones that the distributions test themselves with.
 coordinate() {
