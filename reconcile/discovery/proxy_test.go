@@ -125,16 +125,16 @@ func echo(t testing.TB, name string) Server {
 		t.Fatal(err)
 	}
 	var wg sync.WaitGroup
-	conns := make(chan net.Conn, 10_000)
+	var open sync.Map
 	wg.Go(func() {
-		defer close(conns)
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			conns <- c
+			open.Store(c, nil)
 			wg.Go(func() {
+				defer open.Delete(c)
 				defer c.Close()
 				if _, err := fmt.Fprintln(c, name); err == nil {
 					_, _ = io.Copy(c, c)
@@ -144,8 +144,8 @@ func echo(t testing.TB, name string) Server {
 	})
 	t.Cleanup(func() {
 		l.Close()
-		for c := range conns {
-			c.Close()
+		for c := range open.Range {
+			c.(net.Conn).Close()
 		}
 		wg.Wait()
 	})
