@@ -12,6 +12,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -97,14 +98,21 @@ func mode(m int64) int64 {
 	return ModeFile
 }
 
+// compressors are used again: a new one costs more than what it has to pack, over a megabyte of tables.
+var compressors = sync.Pool{New: func() any {
+	zw, err := gzip.NewWriterLevel(io.Discard, gzip.BestCompression)
+	if err != nil {
+		panic(err) // the level is one that gzip knows
+	}
+	return zw
+}}
+
 func archive(files []File) ([]byte, error) {
 	var buf bytes.Buffer
-	// The gzip header is left empty: no name, no time, and the "unknown" operating system, on every machine.
-	zw, err := gzip.NewWriterLevel(&buf, gzip.BestCompression)
-	if err != nil {
-		return nil, err
-	}
-	zw.OS = 255
+	zw := compressors.Get().(*gzip.Writer)
+	defer compressors.Put(zw)
+	zw.Reset(&buf)
+	zw.OS = 255 // the header is left empty: no name, no time, and the "unknown" operating system, on every machine
 	tw := tar.NewWriter(zw)
 	for _, f := range files {
 		// PAX rather than GNU for long names: busybox tar reads both, and Go picks USTAR wherever that suffices.
