@@ -34,7 +34,12 @@ func (r *renderer) discovery() (*draft, error) {
 	return nil, fmt.Errorf("%s: discovery mode %q is unknown; write haproxy, bamboo or static", s.Pos, s.Mode)
 }
 
-// haproxy is HAProxy with a loop that keeps its backend equal to the masters that Marathon shows.
+// RingTemplate is the one of a cluster's files that no node gets: it replaces HAProxy's built-in configuration in the
+// discovery app. bootstrap.RingTemplate tells its words.
+const RingTemplate = "discovery/haproxy.cfg"
+
+// haproxy is HAProxy, kept equal to the masters that Marathon shows: by `esfleet discovery` where the image holds
+// esfleet, else by a loop in the boot script.
 func (r *renderer) haproxy(d *draft) error {
 	s := r.c.Discovery
 	facts := map[string]string{
@@ -43,7 +48,18 @@ func (r *renderer) haproxy(d *draft) error {
 		"stats_port":  strconv.Itoa(s.StatsPort),
 		"interval":    "5",
 	}
-	b, err := bundle.Pack(append(bootstrap.Discovery(), bootstrap.Facts(facts)))
+	files := append(bootstrap.Discovery(), bootstrap.Facts(facts))
+	for _, f := range r.c.Files {
+		if f.Path != RingTemplate {
+			continue
+		}
+		content, err := r.read(f)
+		if err != nil {
+			return err
+		}
+		files = append(files, bundle.File{Path: "ring/haproxy.cfg", Mode: bundle.ModeFile, Content: content})
+	}
+	b, err := bundle.Pack(files)
 	if err != nil {
 		return err
 	}

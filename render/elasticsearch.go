@@ -88,6 +88,9 @@ func (r *renderer) nodeBundle(component spec.Component, n *spec.Nodes) (*bundle.
 		files = append(files, bundle.File{Path: "pre-run.sh", Mode: bundle.ModeExecutable, Content: content})
 	}
 	for _, f := range r.c.Files {
+		if f.Path == RingTemplate {
+			continue // a change of it restarts no node
+		}
 		content, err := r.read(f)
 		if err != nil {
 			return nil, err

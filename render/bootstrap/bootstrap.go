@@ -23,7 +23,10 @@ func Elasticsearch() []bundle.File {
 }
 
 // Discovery is what runs HAProxy and keeps its backend current.
-func Discovery() []bundle.File { return append(common(), script("haproxy.sh", "boot.sh")) }
+func Discovery() []bundle.File {
+	template := bundle.File{Path: "haproxy.cfg.tmpl", Mode: bundle.ModeFile, Content: []byte(RingTemplate)}
+	return append(common(), script("haproxy.sh", "boot.sh"), template)
+}
 
 // Exporter is what sends a cluster's numbers to Graphite.
 func Exporter() []bundle.File { return append(common(), script("exporter.sh", "boot.sh")) }

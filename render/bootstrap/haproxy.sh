@@ -9,45 +9,52 @@ bundle=$sandbox/.esfleet
 . "$bundle/facts.sh"
 . "$bundle/common.sh"
 
-need awk sed sort cmp mv haproxy
 [ -n "${HOST:-}" ] || die 64 "HOST is not set; this script runs as a Marathon task"
 bind=$(listen_on)
-proxy=
+own=$bundle/ring/haproxy.cfg
+[ -f "$own" ] || own=
 
-# write_config FILE SERVERS: SERVERS holds a line "host port" each.
+# An image that holds esfleet does all of this better: by events, and with proof before a master is left out.
+if command -v esfleet >/dev/null 2>&1 && esfleet discovery --help >/dev/null 2>&1; then
+	exec esfleet discovery --app "$masters_app" --bind "$bind" --port "$front_port" --stats-port "$stats_port" \
+		--dir "$sandbox/haproxy" ${own:+--template "$own"}
+fi
+
+need awk sed sort cmp mv haproxy
+proxy=
+template=${own:-$bundle/haproxy.cfg.tmpl}
+
+# write_config FILE SERVERS: SERVERS holds a line "host port" each. The template's words are those of `esfleet discovery`.
 write_config() {
-	{
-		cat <<-END
-			global
-			  maxconn 4096
-			defaults
-			  mode tcp
-			  timeout connect 2s
-			  timeout client 1h
-			  timeout server 1h
-			frontend ring
-			  bind $bind:$front_port
-			  default_backend masters
-			backend masters
-			  balance roundrobin
-			  option redispatch
-		END
-		awk '{ printf "  server m-%s-%s %s:%s check inter 1s fall 2 rise 1\n", $1, $2, $1, $2 }' "$2"
-		[ "$stats_port" = 0 ] || cat <<-END
-			listen stats
-			  mode http
-			  bind $bind:$stats_port
-			  monitor-uri /health
-			  stats enable
-			  stats uri /
-		END
-	} >"$1"
+	awk -v bind="$bind" -v front="$front_port" -v stats="$stats_port" -v servers="$2" '
+		function put(line, word, value,   at, done) {
+			while ((at = index(line, word)) > 0) {
+				done = done substr(line, 1, at - 1) value
+				line = substr(line, at + length(word))
+			}
+			return done line
+		}
+		BEGIN {
+			while ((getline row < servers) > 0) { split(row, f, " "); name[++n] = "m-" f[1] "-" f[2]; address[n] = f[1] ":" f[2] }
+		}
+		/^[ \t]*[{][{]if [a-z]+[}][}][ \t]*$/ {
+			depth++
+			if (!skip && !(index($0, "{{if stats}}") && stats != 0)) skip = depth
+			next
+		}
+		/^[ \t]*[{][{]end[}][}][ \t]*$/ { if (skip == depth) skip = 0; depth--; next }
+		skip { next }
+		{
+			$0 = put(put(put($0, "{{bind}}", bind), "{{front_port}}", front), "{{stats_port}}", stats)
+			if (!index($0, "{{name}}") && !index($0, "{{address}}")) print
+			else for (i = 1; i <= n; i++) print put(put($0, "{{name}}", name[i]), "{{address}}", address[i])
+		}' "$template" >"$1"
 }
 
 # masters_now FILE: the transport addresses of the running masters; fails if Marathon cannot say or shows none.
 masters_now() {
 	marathon "/v2/apps$masters_app" "$sandbox/masters" || return 1
-	tasks_of "$sandbox/masters" TASK_RUNNING | awk '$4 != "-" { print $2, $4 }' | sort >"$1"
+	tasks_of "$sandbox/masters" TASK_RUNNING | awk '$2 ~ /^[A-Za-z0-9_.:-]+$/ && $4 ~ /^[0-9]+$/ { print $2, $4 }' | sort >"$1"
 	[ -s "$1" ]
 }
 
@@ -77,7 +84,13 @@ trap stop TERM INT
 
 : >"$sandbox/servers"
 write_config "$sandbox/new.cfg" "$sandbox/servers"
-apply "$sandbox/new.cfg" || die 78 "HAProxy cannot start with its first configuration"
+apply "$sandbox/new.cfg" || {
+	[ -n "$own" ] || die 78 "HAProxy cannot start with its first configuration"
+	say "uses the built-in template, for HAProxy refuses files/discovery/haproxy.cfg"
+	template=$bundle/haproxy.cfg.tmpl
+	write_config "$sandbox/new.cfg" "$sandbox/servers"
+	apply "$sandbox/new.cfg" || die 78 "HAProxy cannot start with its first configuration"
+}
 while :; do
 	if masters_now "$sandbox/servers.new" && ! cmp -s "$sandbox/servers.new" "$sandbox/servers"; then
 		write_config "$sandbox/new.cfg" "$sandbox/servers.new"
