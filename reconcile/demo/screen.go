@@ -86,7 +86,7 @@ func (s *screen) redraw(v *reconcile.View, res gitsrc.Result, problems []spec.Pr
 		s.printf("\x1b[%dA\x1b[J", s.lines)
 	}
 	s.lines = strings.Count(text, "\n")
-	s.printf("%s", text)
+	s.printf("\x1b[?7l%s\x1b[?7h", text) // a line that wraps would take more rows than are counted
 }
 
 // cluster is one cluster on a terminal: a head line, and a dot for each task of each component.
@@ -118,9 +118,8 @@ func (s *screen) hint(b *strings.Builder, v *reconcile.View) {
 		b.WriteString("Every cluster runs as git wants it. ")
 	}
 	b.WriteString("Now change the fleet and watch, from another terminal:\n\n")
-	fmt.Fprintf(b, "  cd %s\n", s.repo)
-	b.WriteString("  edit groups/search/clusters/logs/cluster.yaml     data: replicas: 3 → 4, and one more node joins; or by command:\n")
-	b.WriteString("    sed -i '/^data:/,/cpus/s/replicas: 3/replicas: 4/' groups/search/clusters/logs/cluster.yaml\n")
+	fmt.Fprintf(b, "  cd %s/groups/search/clusters/logs\n", s.repo)
+	b.WriteString("  sed -i '/^data:/,/cpus/s/replicas: 3/replicas: 4/' cluster.yaml   # or edit it\n")
 	b.WriteString("  git commit -am 'search/logs: a fourth data node'\n\n")
 	b.WriteString("What would hurt is held, and says why: try data: memory: 2GiB, or take the plugin away.\n")
 	b.WriteString("Ctrl-C ends the demo.\n")
