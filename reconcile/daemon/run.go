@@ -150,6 +150,7 @@ func (d *runner) takeSnapshot(res gitsrc.Result) {
 	fleet, problems := spec.Parse(res.Snapshot, d.session.cache)
 	d.problems = problems
 	if fleet == nil {
+		d.poke() // whoever watches looks hears of problems with the next one
 		for _, p := range problems {
 			log.Error("the commit has a problem and is not applied; the last good one stays in force", "commit", res.Snapshot.Commit, "problem", p.String())
 		}
