@@ -190,6 +190,7 @@ func (c *Client) getFrom(ctx context.Context, base *url.URL, r request, consume 
 func (c *Client) refused(ctx context.Context, res *http.Response, a *answer) error {
 	// A refusal whose text breaks off or has no end is still that refusal: the status line came whole.
 	a.body, _ = io.ReadAll(io.LimitReader(res.Body, maxErrorBody))
+	a.body = c.credentials.scrub(a.body)
 	return refusal(a)
 }
 

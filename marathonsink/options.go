@@ -1,6 +1,7 @@
 package marathonsink
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -42,34 +43,53 @@ const (
 
 // Credentials go with every request to the configured URLs, and nowhere else. They never print themselves: they live
 // in a closure, which no formatting verb looks into.
-type Credentials struct{ header func() string }
+type Credentials struct{ reveal func() secrets }
+
+// secrets are the header's value, and everything in it that must not come back from an answer into a log.
+type secrets struct {
+	header string
+	hidden []string
+}
 
 // BasicAuth is Marathon's --http_credentials.
 func BasicAuth(user, password string) Credentials {
 	r := http.Request{Header: http.Header{}}
 	r.SetBasicAuth(user, password)
 	value := r.Header.Get("Authorization")
-	return Credentials{func() string { return value }}
+	encoded := strings.TrimPrefix(value, "Basic ")
+	return Credentials{func() secrets { return secrets{value, []string{encoded, user + ":" + password, password}} }}
 }
 
 // BearerToken is for a proxy in front of Marathon that wants a token.
 func BearerToken(token string) Credentials {
-	value := "Bearer " + token
-	return Credentials{func() string { return value }}
+	return Credentials{func() secrets { return secrets{"Bearer " + token, []string{token}} }}
 }
 
 // String never shows a secret.
 func (c Credentials) String() string {
-	if c.header == nil {
+	if c.reveal == nil {
 		return "none"
 	}
 	return "set"
 }
 
 func (c Credentials) sign(r *http.Request) {
-	if c.header != nil {
-		r.Header.Set("Authorization", c.header())
+	if c.reveal != nil {
+		r.Header.Set("Authorization", c.reveal().header)
 	}
+}
+
+// scrub takes the secrets out of an answer that repeats them: a proxy's error page may well do so.
+func (c Credentials) scrub(body []byte) []byte {
+	if c.reveal == nil {
+		return body
+	}
+	for _, s := range c.reveal().hidden {
+		if s != "" {
+			body = bytes.ReplaceAll(body, []byte(s), []byte("***"))
+		}
+	}
+	return body
 }
 
 // parseURLs refuses what would leak or mislead later. The texts name the place in the list and never the URL itself,

@@ -70,7 +70,7 @@ func TestMarathonsSecretIsSentToMarathonAndToldToNobody(t *testing.T) {
 					if !refuse.Load() {
 						return pass()
 					}
-					body := "no access for user " + user
+					body := "no access for " + user + " with " + password + ", who sent " + r.Header.Get("Authorization") // as some proxies do
 					return &http.Response{StatusCode: 401, Status: "401 Unauthorized", Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 						Header: http.Header{"Content-Type": {"text/plain"}}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 				})
