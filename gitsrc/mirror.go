@@ -264,7 +264,7 @@ func (m *Mirror) mayFollow(head plumbing.Hash) error {
 	if err != nil || ok {
 		return err
 	}
-	r := refuse(ForcePushed, fmt.Sprintf("if that was meant, accept it by its full id %s", head),
+	r := refuse(ForcePushed, fmt.Sprintf("if that was meant, accept it once by its full id: --allow-rewrite-to %s", head),
 		"its head is now %s, which does not descend from the last accepted commit %s", short(head.String()), short(last))
 	r.Commit = head.String()
 	return r

@@ -32,6 +32,7 @@ func (t *target) add(cmd *cobra.Command, formats ...string) {
 	f.StringVar(&t.flags.Marathon, "marathon", "", "use this Marathon in place of the ones the fleet declares")
 	f.StringVar(&t.flags.MarathonCredential, "marathon-credential", "", "env:NAME or file:/path with user:password or a bearer token")
 	f.StringVar(&t.flags.GitCredential, "git-credential", "", "env:NAME or file:/path with a token or an ssh key")
+	f.StringVar(&t.flags.AllowRewriteTo, "allow-rewrite-to", "", "full commit id of a rewritten branch that you accept")
 	f.StringVar(&t.flags.KnownHosts, "known-hosts", "", "file of accepted ssh host keys")
 	f.StringVar(&t.flags.ElasticsearchProxy, "elasticsearch-proxy", "", "HTTP proxy through which nodes are asked")
 	f.StringVar(&t.flags.State, "state", "", "folder for the mirror and the operation log")
@@ -62,7 +63,7 @@ func (t *target) resolve() (daemon.Config, error) {
 	for _, v := range []struct{ flag, into *string }{
 		{&t.flags.Fleet, &c.Fleet}, {&t.flags.Branch, &c.Branch}, {&t.flags.Marathon, &c.Marathon},
 		{&t.flags.MarathonCredential, &c.MarathonCredential}, {&t.flags.GitCredential, &c.GitCredential},
-		{&t.flags.KnownHosts, &c.KnownHosts}, {&t.flags.ElasticsearchProxy, &c.ElasticsearchProxy}, {&t.flags.State, &c.State},
+		{&t.flags.KnownHosts, &c.KnownHosts}, {&t.flags.AllowRewriteTo, &c.AllowRewriteTo}, {&t.flags.ElasticsearchProxy, &c.ElasticsearchProxy}, {&t.flags.State, &c.State},
 	} {
 		if *v.flag != "" {
 			*v.into = *v.flag

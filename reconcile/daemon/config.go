@@ -100,7 +100,7 @@ func Load(path string, getenv func(string) string) (Config, error) {
 		into *string
 	}{
 		{"FLEET", &c.Fleet}, {"BRANCH", &c.Branch}, {"GIT_CREDENTIAL", &c.GitCredential}, {"KNOWN_HOSTS", &c.KnownHosts},
-		{"CA_BUNDLE", &c.CABundle}, {"STATE", &c.State}, {"LISTEN", &c.Listen}, {"MARATHON", &c.Marathon},
+		{"CA_BUNDLE", &c.CABundle}, {"ALLOW_REWRITE_TO", &c.AllowRewriteTo}, {"STATE", &c.State}, {"LISTEN", &c.Listen}, {"MARATHON", &c.Marathon},
 		{"MARATHON_CREDENTIAL", &c.MarathonCredential}, {"ELASTICSEARCH_PROXY", &c.ElasticsearchProxy}, {"LOG_FORMAT", &c.LogFormat},
 	} {
 		if s := getenv("ESFLEET_" + v.name); s != "" {
