@@ -160,17 +160,17 @@ func (s *story) esfleet(args ...string) answer {
 	return s.w.call(s.env, append([]string{s.bin}, args...)...)
 }
 
-// wait polls until done, and gives up after seven minutes with what is still amiss.
+// wait polls until done, and gives up after ten minutes with what is still amiss.
 func (s *story) wait(what string, done func() (ok bool, state string)) {
 	s.t.Helper()
-	deadline := time.Now().Add(7 * time.Minute)
+	deadline := time.Now().Add(10 * time.Minute)
 	for {
 		ok, state := done()
 		if ok {
 			return
 		}
 		if time.Now().After(deadline) {
-			s.t.Fatalf("waited 7 minutes for %s:\n  %s", what, state)
+			s.t.Fatalf("waited 10 minutes for %s:\n  %s", what, state)
 		}
 		time.Sleep(300 * time.Millisecond)
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ type story struct {
 	hosts    []string
 	// sandboxes are patterns of the folders of the task TASK.
 	sandboxes []string
+	lab       string // the folder of the real Marathon
 
 	repo     *gittest.Repo
 	files    files
@@ -76,6 +78,7 @@ func (s *story) startLab(version string) {
 	if version == "1.11" { // offers come again sooner than in ten seconds
 		o.Flags = []string{"--decline_offer_duration", "2000", "--min_revive_offers_interval", "100"}
 	}
+	s.t.Cleanup(s.endOrphans) // after the lab has stopped
 	lab := sinktest.StartLab(s.t, o)
 	var state struct{ Agents []struct{ Hostname string } }
 	must(s.t, get(lab.ControlURL+"/state", &state))
@@ -83,8 +86,28 @@ func (s *story) startLab(version string) {
 		s.hosts = append(s.hosts, a.Hostname)
 	}
 	s.marathon.url = lab.URL
-	s.sandboxes = []string{filepath.Join(os.TempDir(), fmt.Sprintf("marathon-lab-%d", os.Getuid()), "*", "sandboxes", "TASK*")}
+	// A lab's folder has the number that its agents' addresses have in the third place.
+	s.lab = filepath.Join(os.TempDir(), fmt.Sprintf("marathon-lab-%d", os.Getuid()), "esfleet-"+strings.Split(s.hosts[0], ".")[2])
+	s.sandboxes = []string{filepath.Join(s.lab, "sandboxes", "TASK*")}
+	s.endOrphans() // of a run that was killed
 	s.stage("Marathon %s is there", version)
+}
+
+// endOrphans ends the lab's tasks that have outlived it: it finds only those that have their sandbox on the command line.
+// Who stands in a folder of it that is deleted belongs to a lab that is gone.
+func (s *story) endOrphans() {
+	links, err := filepath.Glob("/proc/[0-9]*/cwd")
+	must(s.t, err)
+	for _, link := range links {
+		cwd, err := os.Readlink(link)
+		if err != nil || s.lab == "" || !strings.HasPrefix(cwd, s.lab+"/") || !strings.HasSuffix(cwd, " (deleted)") {
+			continue
+		}
+		var pid int
+		if _, err := fmt.Sscan(strings.Split(link, "/")[2], &pid); err == nil {
+			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended by itself
+		}
+	}
 }
 
 func newStory(t *testing.T, w *workspace, name string) *story {

@@ -199,10 +199,10 @@ type answer struct {
 	code      int
 }
 
-// call runs a command to its end, within seven minutes.
+// call runs a command to its end, within ten minutes.
 func (w *workspace) call(env []string, argv ...string) answer {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.t.Context(), 7*time.Minute)
+	ctx, cancel := context.WithTimeout(w.t.Context(), 10*time.Minute)
 	defer cancel()
 	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
