@@ -137,7 +137,7 @@ func (f *follower) apply(ctx context.Context) {
 		err = f.put(ctx, template)
 	}
 	if err == nil {
-		f.good = template
+		f.good, f.fault = template, ""
 		f.status.accepted()
 		return
 	}
@@ -172,7 +172,6 @@ func (f *follower) put(ctx context.Context, template string) error {
 	case errors.Is(err, errRefused):
 		f.refused, f.refusal = config, err
 	case err == nil && changed:
-		f.fault = ""
 		f.status.installed(len(f.backends.Servers))
 		f.log.Info("configuration in force", "servers", len(f.backends.Servers), "took_ms", time.Since(begun).Milliseconds())
 	}
