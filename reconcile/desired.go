@@ -5,8 +5,12 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
 
+	"github.com/esfleet/esfleet/gitsrc/snapshot"
 	"github.com/esfleet/esfleet/marathonsink/marathon"
 	"github.com/esfleet/esfleet/render"
 	"github.com/esfleet/esfleet/spec"
@@ -18,65 +22,172 @@ var DefaultTarget = marathon.Version{Major: 1, Minor: 11, Patch: 24}
 // Render makes every cluster's Desired for the versions of their Marathons; a Marathon without an entry in versions is
 // taken as DefaultTarget. A cluster that cannot be rendered is in errs, and in no list.
 func Render(in Input, versions map[spec.MarathonName]marathon.Version) (out []*render.Desired, errs map[spec.ClusterID]error) {
+	var ds desires
+	ds.follow(in, versions, func(*wanted) {})
 	errs = map[spec.ClusterID]error{}
-	byName := map[spec.MarathonName]spec.Marathon{}
-	for _, m := range in.Fleet.Marathons {
-		byName[m.Name] = m
-	}
-	for _, g := range in.Fleet.Groups {
-		for _, c := range g.Clusters {
-			m := byName[c.Marathon]
-			t := render.Target{Version: DefaultTarget, NodeURLs: m.NodeURLs}
-			if len(t.NodeURLs) == 0 {
-				t.NodeURLs = m.URLs
-			}
-			if v, ok := versions[c.Marathon]; ok {
-				t.Version = v
-			}
-			d, err := render.Cluster(c, in.Blobs, t)
-			if err != nil {
-				errs[c.ID] = fmt.Errorf("render %s: %w", c.ID, err)
-				continue
-			}
-			out = append(out, d)
+	for _, w := range ds.list {
+		if w.err != nil {
+			errs[w.cluster.ID] = w.err
+			continue
 		}
+		out = append(out, w.full)
 	}
 	return out, errs
 }
 
-// A desiredCache keeps the last rendering: it changes only with the commit and the Marathons' versions.
-type desiredCache struct {
-	key    string
-	out    []*render.Desired
-	errs   map[spec.ClusterID]error
-	digest string
-}
-
-func (c *desiredCache) get(in Input, versions map[spec.MarathonName]marathon.Version) ([]*render.Desired, map[spec.ClusterID]error, string) {
-	v, err := json.Marshal(versions)
+func renderOne(c *spec.Cluster, blobs snapshot.Blobs, t *render.Target) (*render.Desired, error) {
+	d, err := render.Cluster(c, blobs, *t)
 	if err != nil {
-		panic(err) // plain numbers always marshal
+		return nil, fmt.Errorf("render %s: %w", c.ID, err)
 	}
-	key := fmt.Sprintf("%p %s %s", in.Fleet, in.Fleet.Commit, v)
-	if c.key != key {
-		c.out, c.errs = Render(in, versions)
-		c.digest, c.key = digest(c.out), key
-	}
-	return c.out, c.errs, c.digest
+	return d, nil
 }
 
-// digest names the content of a fleet: what would run, whatever the commit.
-func digest(ds []*render.Desired) string {
-	h := sha256.New()
-	for _, d := range ds {
-		for _, a := range d.Apps {
-			b, err := json.Marshal(a.Doc)
-			if err != nil {
-				panic(err) // rendered documents hold only JSON values
+func targetOf(m spec.Marathon, versions map[spec.MarathonName]marathon.Version) *render.Target {
+	t := &render.Target{Version: DefaultTarget, NodeURLs: m.NodeURLs}
+	if len(t.NodeURLs) == 0 {
+		t.NodeURLs = m.URLs
+	}
+	if v, ok := versions[m.Name]; ok {
+		t.Version = v
+	}
+	return t
+}
+
+// A wanted is one cluster as git wants it, and what is remembered of it between two looks.
+type wanted struct {
+	cluster *spec.Cluster
+	target  *render.Target    // of a Marathon whose version and addresses did not change it is the same pointer
+	digest  [sha256.Size]byte // of the rendered apps
+	err     error             // why it cannot be rendered
+	full    *render.Desired   // nil while the cluster rests
+	rest    *rest             // nil while it does not
+}
+
+// ids are the cluster's apps; nil if it cannot be rendered.
+func (w *wanted) ids() []marathon.AppID {
+	if w.rest != nil {
+		return w.rest.ids
+	}
+	if w.full == nil {
+		return nil
+	}
+	return appIDs(w.full)
+}
+
+func appIDs(d *render.Desired) []marathon.AppID {
+	ids := make([]marathon.AppID, len(d.Apps))
+	for i := range d.Apps {
+		ids[i] = d.Apps[i].ID
+	}
+	return ids
+}
+
+// desires are what git wants of all clusters. A cluster is rendered when it, or its Marathon's version, has changed, and
+// when it no longer rests.
+type desires struct {
+	fleet   *spec.Fleet
+	targets map[spec.MarathonName]*render.Target
+	list    []*wanted // in the order of git: sorted by id
+	byID    map[spec.ClusterID]*wanted
+	digest  string // of what would run, whatever the commit
+}
+
+// follow takes in a commit and the versions of the Marathons, and renders what is not known or no longer kept. rendered is
+// called with each cluster right after it was rendered, with several clusters at once.
+func (ds *desires) follow(in Input, versions map[spec.MarathonName]marathon.Version, rendered func(*wanted)) {
+	targets, same := ds.retarget(in.Fleet, versions)
+	if in.Fleet != ds.fleet || !same {
+		ds.replace(in.Fleet, targets)
+	}
+	var missing []*wanted
+	for _, w := range ds.list {
+		if w.full == nil && w.rest == nil && w.err == nil {
+			missing = append(missing, w)
+		}
+	}
+	if len(missing) == 0 {
+		return
+	}
+	inParallel(missing, func(w *wanted) {
+		if w.full, w.err = renderOne(w.cluster, in.Blobs, w.target); w.err == nil {
+			w.digest = digestOf(w.full)
+			rendered(w)
+		}
+	})
+	ds.digest = ds.sum()
+}
+
+// replace keeps of the clusters before those that are the same.
+func (ds *desires) replace(f *spec.Fleet, targets map[spec.MarathonName]*render.Target) {
+	before := ds.byID
+	*ds = desires{fleet: f, targets: targets, byID: map[spec.ClusterID]*wanted{}}
+	for _, g := range f.Groups {
+		for _, c := range g.Clusters {
+			w := before[c.ID]
+			if w == nil || w.err != nil || w.cluster != c || w.target != targets[c.Marathon] {
+				w = &wanted{cluster: c, target: targets[c.Marathon]}
 			}
-			_, _ = h.Write(b)
-			_, _ = io.WriteString(h, "\n")
+			ds.byID[c.ID] = w
+			ds.list = append(ds.list, w)
+		}
+	}
+	ds.digest = ds.sum()
+}
+
+func (ds *desires) retarget(f *spec.Fleet, versions map[spec.MarathonName]marathon.Version) (targets map[spec.MarathonName]*render.Target, same bool) {
+	targets, same = map[spec.MarathonName]*render.Target{}, true
+	for _, m := range f.Marathons {
+		t := targetOf(m, versions)
+		if old := ds.targets[m.Name]; old != nil && old.Version == t.Version && slices.Equal(old.NodeURLs, t.NodeURLs) {
+			t = old
+		} else {
+			same = false
+		}
+		targets[m.Name] = t
+	}
+	return targets, same && len(targets) == len(ds.targets)
+}
+
+func (ds *desires) sum() string {
+	h := sha256.New()
+	for _, w := range ds.list {
+		if w.err == nil {
+			_, _ = h.Write(w.digest[:])
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil))[:16]
+}
+
+// digestOf names a cluster's content.
+func digestOf(d *render.Desired) (sum [sha256.Size]byte) {
+	h := sha256.New()
+	enc := json.NewEncoder(h)
+	for _, a := range d.Apps {
+		if err := enc.Encode(a.Doc); err != nil {
+			panic(err) // rendered documents hold only JSON values
+		}
+	}
+	h.Sum(sum[:0])
+	return sum
+}
+
+// inParallel does each on as many processors as there are.
+func inParallel[T any](items []T, do func(T)) {
+	var (
+		wg   sync.WaitGroup
+		next atomic.Int64
+	)
+	for range min(runtime.GOMAXPROCS(0), len(items)) {
+		wg.Go(func() {
+			for {
+				i := next.Add(1) - 1
+				if i >= int64(len(items)) {
+					return
+				}
+				do(items[i])
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -3,11 +3,9 @@ package reconcile
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/esfleet/esfleet/drift"
@@ -29,7 +27,7 @@ type View struct {
 	Read map[spec.MarathonName]marathon.Version
 	// Vanished are clusters that run and that git no longer has: held, never deleted.
 	Vanished []plan.Hold
-	// Orphans carry our label and belong to no cluster of git; Foreign stand under our groups' paths without our label.
+	// Orphans carry our label and belong to no cluster that git wants in their Marathon; Foreign stand under our groups' paths without our label.
 	// Both are shown, never touched.
 	Orphans []drift.Difference
 	Foreign []marathon.AppID
@@ -39,7 +37,7 @@ type View struct {
 type ClusterView struct {
 	ID       spec.ClusterID
 	Marathon spec.MarathonName
-	Desired  *render.Desired // nil if it could not be rendered
+	Desired  *render.Desired // nil if it could not be rendered, and of a cluster that rests: it is not kept
 	Drift    *drift.Drift    // nil if live is unknown
 	Plan     plan.Cluster
 }
@@ -79,85 +77,75 @@ func (r *Reconciler) Look(ctx context.Context, in Input) *View {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	v := &View{Commit: in.Fleet.Commit, At: time.Now(), Unknown: map[spec.MarathonName]error{}}
-	states := r.readAll(ctx, in.Fleet, v)
+	r.expect(in.Fleet)
+	states, quiet := r.readAll(ctx, in.Fleet, v)
 	v.Read = map[spec.MarathonName]marathon.Version{}
 	for name, s := range states {
 		v.Read[name] = s.Version
 	}
-	desired, errs, digest := r.desired.get(in, v.Read)
-	if digest != r.refusedOf { // other content deserves another try
-		r.refused, r.refusedOf = map[string]string{}, digest
+	quiet = quiet && in.Fleet == r.desired.fleet
+	r.desired.follow(in, r.versions(), func(w *wanted) { putToRest(w, states[w.cluster.Marathon]) })
+	v.Digest = r.desired.digest
+	if v.Digest != r.refusedOf { // other content deserves another try
+		r.refused, r.refusedOf = map[string]string{}, v.Digest
 	}
-	v.Digest = digest
+	if !quiet || r.strange == nil {
+		r.strange = r.desired.find(in.Fleet, states)
+	}
+	v.Vanished, v.Orphans, v.Foreign = r.strange.vanished, r.strange.orphans, r.strange.foreign
+	r.planAll(ctx, in, states, v)
+	r.desired.lighten(states)
+	return v
+}
 
-	orphans := r.strangers(in.Fleet, desired, states, v)
-
+// planAll makes the view of every cluster, in the order of git.
+func (r *Reconciler) planAll(ctx context.Context, in Input, states map[spec.MarathonName]*marathon.State, v *View) {
+	v.Clusters = make([]ClusterView, 0, len(r.desired.list))
 	var touched []spec.ClusterID
-	for _, d := range desired {
-		c := r.clusterView(ctx, d, states, orphans[d.ID], v.At, nil)
+	for _, w := range r.desired.list {
+		c := r.viewOf(ctx, in, w, states, v.At)
 		if c.Plan.Touches() {
 			touched = append(touched, c.ID)
 		}
 		v.Clusters = append(v.Clusters, c)
 	}
-	if guard := plan.Guard(in.Fleet.Guards, touched, digest); guard != nil {
-		for i := range v.Clusters {
-			if v.Clusters[i].Plan.Touches() {
-				d := v.Clusters[i].Desired
-				v.Clusters[i] = r.clusterView(ctx, d, states, orphans[d.ID], v.At, guard)
+	if guard := plan.Guard(in.Fleet.Guards, touched, v.Digest); guard != nil {
+		for i, c := range v.Clusters {
+			if c.Plan.Touches() {
+				v.Clusters[i] = r.clusterView(ctx, c.Desired, states, r.strange.byCluster[c.ID], v.At, guard)
 			}
 		}
 	}
-	for id, err := range errs {
-		v.Clusters = append(v.Clusters, ClusterView{ID: id, Plan: unknownPlan(id, "not-rendered", err.Error())})
-	}
-	slices.SortFunc(v.Clusters, func(a, b ClusterView) int {
-		if a.ID.Less(b.ID) {
-			return -1
-		}
-		return 1
-	})
-	return v
 }
 
-// strangers finds what runs under our label or path and is not wanted: orphans by the cluster they belong to, clusters
-// that have vanished from git, foreign apps.
-func (r *Reconciler) strangers(f *spec.Fleet, desired []*render.Desired, states map[spec.MarathonName]*marathon.State, v *View) map[spec.ClusterID][]drift.Difference {
-	known := map[spec.ClusterID]bool{}
-	for _, g := range f.Groups {
-		for _, c := range g.Clusters {
-			known[c.ID] = true
+// viewOf is what is found of one cluster; where nothing can have changed since it was found, it is not worked out again.
+func (r *Reconciler) viewOf(ctx context.Context, in Input, w *wanted, states map[spec.MarathonName]*marathon.State, now time.Time) ClusterView {
+	id, s := w.cluster.ID, states[w.cluster.Marathon]
+	orphans := r.strange.byCluster[id]
+	if w.rest != nil && s != nil && len(orphans) == 0 {
+		return w.rest.seen(r.settlingWhy(w.cluster, now))
+	}
+	if w.err != nil {
+		return ClusterView{ID: id, Plan: unknownPlan(id, "not-rendered", w.err.Error())}
+	}
+	if s == nil {
+		return unread(w.cluster)
+	}
+	if w.rest != nil { // it came to rest in this very look, when its orphans were not known yet
+		w.rest = nil
+		if w.full, w.err = renderOne(w.cluster, in.Blobs, w.target); w.err != nil {
+			return ClusterView{ID: id, Plan: unknownPlan(id, "not-rendered", w.err.Error())}
 		}
 	}
-	orphans := map[spec.ClusterID][]drift.Difference{}
-	gone := map[spec.ClusterID]int{}
-	for _, name := range slices.Sorted(maps.Keys(states)) {
-		s := states[name]
-		var here []*render.Desired
-		for _, d := range desired {
-			if d.Spec.Marathon == name {
-				here = append(here, d)
-			}
-		}
-		for _, o := range drift.Orphans(f.Name, here, s) {
-			live := s.Apps[o.App]
-			id := spec.ClusterID{Group: spec.GroupName(live.Labels[marathon.LabelGroup]), Name: spec.ClusterName(live.Labels[marathon.LabelCluster])}
-			if known[id] {
-				orphans[id] = append(orphans[id], o)
-			} else {
-				gone[id] += live.Instances
-				v.Orphans = append(v.Orphans, o)
-			}
-		}
-		v.Foreign = append(v.Foreign, drift.ForeignUnder(f.Name, here, s)...)
+	c := r.clusterView(ctx, w.full, states, orphans, now, nil)
+	if c.Plan.Phase == plan.Converged && len(orphans) == 0 {
+		putToRest(w, s)
 	}
-	for id, n := range gone {
-		v.Vanished = append(v.Vanished, plan.Hold{App: marathon.AppID("/" + id.String()), Rule: plan.RuleVanished, Pos: f.Pos,
-			Why:    fmt.Sprintf("%s is in Marathon with %d instances and no longer in git; nothing is deleted because a file is missing", id, n),
-			WayOut: "put its folder back; to end the cluster write state: retired there"})
-	}
-	slices.SortFunc(v.Vanished, func(a, b plan.Hold) int { return strings.Compare(string(a.App), string(b.App)) })
-	return orphans
+	return c
+}
+
+func unread(c *spec.Cluster) ClusterView {
+	return ClusterView{ID: c.ID, Marathon: c.Marathon, Plan: unknownPlan(c.ID, "marathon-unknown", fmt.Sprintf("Marathon %q could not be read", c.Marathon))}
 }
 
 // Report is the view's differences, for diff.
@@ -175,42 +163,63 @@ func unknownPlan(id spec.ClusterID, rule, why string) plan.Cluster {
 	return plan.Cluster{ID: id, Phase: plan.Unknown, Waits: []plan.Wait{{Rule: rule, Why: why}}}
 }
 
-// readAll reads each Marathon that a group of the fleet uses.
-func (r *Reconciler) readAll(ctx context.Context, f *spec.Fleet, v *View) map[spec.MarathonName]*marathon.State {
+// readAll reads each Marathon that a group of the fleet uses. quiet says that all could be read and none has changed.
+func (r *Reconciler) readAll(ctx context.Context, f *spec.Fleet, v *View) (states map[spec.MarathonName]*marathon.State, quiet bool) {
 	used := map[spec.MarathonName]bool{}
 	for _, g := range f.Groups {
 		used[g.Marathon] = true
 	}
-	states := map[spec.MarathonName]*marathon.State{}
+	states, quiet = map[spec.MarathonName]*marathon.State{}, true
 	for _, decl := range f.Marathons {
 		if !used[decl.Name] {
 			continue
 		}
-		s, err := r.read(ctx, decl)
+		s, changed, err := r.read(ctx, decl)
+		quiet = quiet && err == nil && !changed
 		if err != nil {
 			v.Unknown[decl.Name] = err
 			continue
 		}
 		states[decl.Name] = s
 	}
-	return states
+	return states, quiet
 }
 
-func (r *Reconciler) read(ctx context.Context, decl spec.Marathon) (*marathon.State, error) {
+// versions are those of the Marathons as last read: what is wanted does not change because one cannot be reached.
+func (r *Reconciler) versions() map[spec.MarathonName]marathon.Version {
+	out := map[spec.MarathonName]marathon.Version{}
+	for name, m := range r.marathons {
+		if m.version != (marathon.Version{}) {
+			out[name] = m.version
+		}
+	}
+	return out
+}
+
+func (r *Reconciler) read(ctx context.Context, decl spec.Marathon) (s *marathon.State, changed bool, err error) {
 	m, err := r.connectLocked(decl)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	s, err := m.client.State(ctx, m.prev)
-	if err != nil {
-		return nil, fmt.Errorf("read Marathon %q: %w", decl.Name, err)
+	const most = 3
+	for try := 1; ; try++ {
+		if try == most { // a Marathon in which ever more resting clusters change; from nothing there is nothing to lack
+			m.prev = nil
+		}
+		if s, err = m.client.State(ctx, m.prev); err != nil {
+			return nil, false, fmt.Errorf("read Marathon %q: %w", decl.Name, err)
+		}
+		if m.leader != "" && m.leader != s.Leader {
+			m.settleUntil = time.Now().Add(r.opts.Settle)
+		}
+		lacking := r.rouse(decl.Name, s, s.Version == m.version)
+		changed = changed || !s.Incremental || len(s.Changed) > 0 || s.Version != m.version
+		m.prev, m.version, m.leader = s, s.Version, s.Leader
+		if !lacking {
+			r.forget(s)
+			return s, changed, nil
+		}
 	}
-	if m.prev != nil && m.prev.Leader != s.Leader {
-		m.settleUntil = time.Now().Add(r.opts.Settle)
-	}
-	m.prev = s
-	r.forget(s)
-	return s, nil
 }
 
 // forget drops deployments of ours that have ended. One that was just started may not show yet, so it is kept for a while.
@@ -230,13 +239,9 @@ func (r *Reconciler) forget(s *marathon.State) {
 func (r *Reconciler) clusterView(ctx context.Context, d *render.Desired, states map[spec.MarathonName]*marathon.State, orphans []drift.Difference, now time.Time, guard *plan.Hold) ClusterView {
 	c := ClusterView{ID: d.ID, Marathon: d.Spec.Marathon, Desired: d}
 	s := states[d.Spec.Marathon]
-	if s == nil {
-		c.Plan = unknownPlan(d.ID, "marathon-unknown", fmt.Sprintf("Marathon %q could not be read", d.Spec.Marathon))
-		return c
-	}
 	c.Drift = drift.Compare(d, s)
 	c.Drift.Differences = append(c.Drift.Differences, orphans...)
-	f := plan.Facts{Now: now, Marathon: s, OwnDeployments: r.ownIDs(), Settling: r.settlingWhy(d, now), Refused: r.refused, Guard: guard}
+	f := plan.Facts{Now: now, Marathon: s, OwnDeployments: r.ownIDs(), Settling: r.settlingWhy(d.Spec, now), Refused: r.refused, Guard: guard}
 	c.Plan = plan.Make(d, c.Drift, f)
 	if waitsFor(c.Plan, plan.RuleAskElasticsearch) {
 		f.Elasticsearch = r.opts.Elasticsearch.Ask(ctx, endpoints(d, s))
@@ -253,11 +258,11 @@ func (r *Reconciler) ownIDs() map[marathon.DeploymentID]bool {
 	return out
 }
 
-func (r *Reconciler) settlingWhy(d *render.Desired, now time.Time) string {
-	if s, ok := r.settling[d.ID]; ok && now.Before(s.until) {
+func (r *Reconciler) settlingWhy(c *spec.Cluster, now time.Time) string {
+	if s, ok := r.settling[c.ID]; ok && now.Before(s.until) {
 		return s.why
 	}
-	if m := r.marathons[d.Spec.Marathon]; m != nil && now.Before(m.settleUntil) {
+	if m := r.marathons[c.Marathon]; m != nil && now.Before(m.settleUntil) {
 		return "Marathon's leader has changed; what it shows may be old for a moment"
 	}
 	return ""

@@ -65,7 +65,8 @@ type Reconciler struct {
 
 	mu        sync.Mutex
 	marathons map[spec.MarathonName]*member
-	desired   desiredCache
+	desired   desires
+	strange   *strangers                          // of the last look
 	own       map[marathon.DeploymentID]time.Time // deployments started by this process
 	settling  map[spec.ClusterID]settle           // clusters that rest: an answer was lost, a step refused
 	refused   map[string]string                   // steps that Marathon refuses for their content, by Step.Key
@@ -75,7 +76,9 @@ type Reconciler struct {
 type member struct {
 	decl        spec.Marathon
 	client      Marathon
-	prev        *marathon.State
+	prev        *marathon.State  // as last read; what stands there for resting clusters is atRest
+	version     marathon.Version // as last read, zero before
+	leader      string           // as last read, "" before
 	settleUntil time.Time
 }
 
