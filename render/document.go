@@ -178,7 +178,7 @@ func (r *renderer) schedule(protocol string) map[string]any {
 		"gracePeriodSeconds":     seconds(k.Grace),
 		"intervalSeconds":        seconds(k.Interval),
 		"timeoutSeconds":         seconds(k.Timeout),
-		"maxConsecutiveFailures": k.MaxFailures,
+		"maxConsecutiveFailures": maxFailures(k.MaxFailures),
 	}
 	if r.t.Version.AtLeast(1, 5, 0) {
 		h["delaySeconds"] = 15
@@ -187,6 +187,19 @@ func (r *renderer) schedule(protocol string) map[string]any {
 		h["ipProtocol"] = "IPv4"
 	}
 	return h
+}
+
+// neverKill is more failed checks in a row than any task lives to see.
+const neverKill = 1_000_000_000
+
+// maxFailures is how many failures in a row kill the task; 0 in a fleet means never. To Mesos, whose checks these are, 0
+// means at the very first failure: it kills when failures ≥ maximum (its src/checks/health_checker.cpp; seen in
+// marathon-lab-roll E24). One slow answer of a busy cluster must not take its nodes down.
+func maxFailures(n int) int {
+	if n == 0 {
+		return neverKill
+	}
+	return n
 }
 
 // mesosHTTP is checked on the agent: a partition between Marathon and the agent must not kill tasks.
