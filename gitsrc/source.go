@@ -149,6 +149,9 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// ErrBusy says that another process uses the mirror.
+var ErrBusy = errors.New("another process uses it")
+
 // FleetFile is the path that every fleet repository has; a commit without it is taken for an accident.
 const FleetFile = "fleet.yaml"
 

@@ -57,7 +57,7 @@ func openStore(dir string) (_ *store, err error) {
 		}
 	}()
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, fmt.Errorf("open mirror %s: another process uses it; give this one a directory of its own", dir)
+		return nil, fmt.Errorf("open mirror %s: %w; give this one a directory of its own", dir, ErrBusy)
 	}
 	s := &store{dir: dir, lock: lock}
 	s.sweep()

@@ -2,14 +2,12 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"os"
 	"os/user"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -119,7 +117,7 @@ A step whose end is not written is shown as unknown: esfleet stopped there, and 
 			if server != "" {
 				entries, err = askHistory(cmd, server, cluster, limit)
 			} else {
-				entries, err = readHistory(state, cluster, limit)
+				entries, err = daemon.ReadHistory(state, oplog.Filter{Cluster: cluster, Limit: limit})
 			}
 			if err != nil {
 				return err
@@ -135,19 +133,6 @@ A step whose end is not written is shown as unknown: esfleet stopped there, and 
 	f.IntVar(&limit, "limit", 100, "at most this many, the newest")
 	addOutput(cmd, &output, "text", "json")
 	return cmd
-}
-
-func readHistory(state, cluster string, limit int) ([]oplog.Entry, error) {
-	path := filepath.Join(state, "operations.db")
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("no operation log at %s: name its folder with --state, or the daemon with --server", path)
-	}
-	log, err := oplog.Open(path, oplog.Options{ReadOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	defer log.Close() //nolint:errcheck // read-only
-	return log.History(oplog.Filter{Cluster: cluster, Limit: limit})
 }
 
 func askHistory(cmd *cobra.Command, server, cluster string, limit int) ([]oplog.Entry, error) {

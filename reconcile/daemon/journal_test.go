@@ -1,12 +1,15 @@
 package daemon
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/esfleet/esfleet/examples"
 	"github.com/esfleet/esfleet/gitsrc/gittest"
@@ -86,4 +89,45 @@ func TestCommandsThatOnlyLookLeaveNoLogBehind(t *testing.T) {
 	if _, err := oplog.Open(j.path, oplog.Options{ReadOnly: true}); err == nil {
 		t.Error("a log was made")
 	}
+}
+
+func TestTheDaemonsLogAndThatOfCommandsAreReadAsOneHistory(t *testing.T) {
+	state := t.TempDir()
+	at := time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)
+	daemon := &lazyJournal{path: filepath.Join(state, logName(true))}
+	command := &lazyJournal{path: filepath.Join(state, logName(false))}
+	for i, j := range []*lazyJournal{daemon, command, daemon} {
+		id, err := j.Begin(oplog.Entry{Time: at.Add(time.Duration(i) * time.Minute), Verb: fmt.Sprint(i)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := j.End(id, oplog.Outcome{State: oplog.Done}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := command.close(); err != nil {
+		t.Fatal(err)
+	}
+	seen, err := daemon.history(oplog.Filter{Limit: 2})
+	if err != nil || verbs(seen) != "1 2" {
+		t.Errorf("the daemon tells %q, %v", verbs(seen), err)
+	}
+	if _, err := ReadHistory(state, oplog.Filter{}); !errors.Is(err, oplog.ErrBusy) {
+		t.Errorf("half a history is told while the daemon writes the other half: %v", err)
+	}
+	if err := daemon.close(); err != nil {
+		t.Fatal(err)
+	}
+	all, err := ReadHistory(state, oplog.Filter{})
+	if err != nil || verbs(all) != "0 1 2" {
+		t.Errorf("the files tell %q, %v", verbs(all), err)
+	}
+}
+
+func verbs(entries []oplog.Entry) string {
+	var out []string
+	for _, e := range entries {
+		out = append(out, e.Verb)
+	}
+	return strings.Join(out, " ")
 }

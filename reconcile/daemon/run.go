@@ -32,6 +32,7 @@ func Run(ctx context.Context, c Config, p Parts) error {
 		}
 	}
 	p.LogFailed, p.Requested = d.metrics.OplogError, d.metrics.Requested
+	p.daemon = true
 	s, err := Open(ctx, c, p)
 	if err != nil {
 		return err

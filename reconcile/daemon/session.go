@@ -29,6 +29,8 @@ import (
 type Parts struct {
 	// MarathonTransport and ElasticsearchTransport carry the calls: the simulator's in-process transport, in the demo.
 	MarathonTransport, ElasticsearchTransport http.RoundTripper
+	// daemon: this is the daemon, whose mirror and log are its own; commands have others, so that both can run at once.
+	daemon bool
 	// LocalRepo is a git repository on this machine to follow in place of Config.Fleet.
 	LocalRepo string
 	Log       *slog.Logger
@@ -90,12 +92,12 @@ func Open(ctx context.Context, c Config, p Parts) (*Session, error) {
 	default:
 		o.URL, o.MirrorDir = c.Fleet, filepath.Join(c.State, "mirror")
 	}
-	src, err := gitsrc.Open(ctx, o)
+	src, err := openSource(ctx, o, p.daemon)
 	if err != nil {
 		return nil, err
 	}
 	s.Source = src
-	s.journal = &lazyJournal{path: filepath.Join(c.State, "operations.db"), log: s.log, failed: p.LogFailed}
+	s.journal = &lazyJournal{path: filepath.Join(c.State, logName(p.daemon)), log: s.log, failed: p.LogFailed}
 	es, err := s.elasticsearch()
 	if err != nil {
 		return nil, errors.Join(err, src.Close())
@@ -103,6 +105,19 @@ func Open(ctx context.Context, c Config, p Parts) (*Session, error) {
 	s.Reconciler = reconcile.New(reconcile.Options{Connect: s.connect, Elasticsearch: es, Journal: s.journal, Log: s.log,
 		Listener: p.Listener, Parallel: c.Parallel, Actor: actor()})
 	return s, nil
+}
+
+// openSource opens the source with a mirror that stays. A command whose mirror another command uses takes a temporary one.
+func openSource(ctx context.Context, o gitsrc.Options, daemon bool) (gitsrc.Source, error) {
+	if o.MirrorDir != "" && !daemon {
+		o.MirrorDir += "-of-commands"
+	}
+	src, err := gitsrc.Open(ctx, o)
+	if errors.Is(err, gitsrc.ErrBusy) && !daemon {
+		o.MirrorDir = ""
+		return gitsrc.Open(ctx, o)
+	}
+	return src, err
 }
 
 // Close releases everything the Session holds.
