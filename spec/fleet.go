@@ -2,6 +2,8 @@ package spec
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/esfleet/esfleet/gitsrc/snapshot"
@@ -55,6 +57,30 @@ func (p Pos) String() string {
 
 // MarshalText is String, so that a place is one word in JSON.
 func (p Pos) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// UnmarshalText reads what String writes.
+func (p *Pos) UnmarshalText(text []byte) error {
+	*p = Pos{File: string(text)}
+	var numbers []int
+	for range 2 {
+		i := strings.LastIndexByte(p.File, ':')
+		if i < 0 {
+			break
+		}
+		n, err := strconv.Atoi(p.File[i+1:])
+		if err != nil {
+			break
+		}
+		numbers, p.File = append(numbers, n), p.File[:i]
+	}
+	switch len(numbers) {
+	case 2:
+		p.Column, p.Line = numbers[0], numbers[1]
+	case 1:
+		p.Line = numbers[0]
+	}
+	return nil
+}
 
 // A Component is one part of a cluster; render makes each one Marathon app.
 type Component string
