@@ -40,12 +40,9 @@ type Fleet struct {
 // Watch lets the fleet read the labels of gate apps from a Sim.
 func (f *Fleet) Watch(s *marathonsim.Sim) {
 	f.GateUUID = func(gate marathon.AppID) string {
-		for _, a := range s.View().Apps {
-			if a.ID == gate {
-				return a.Labels[marathon.LabelClusterUUID]
-			}
-		}
-		return ""
+		labels, _ := s.Definition(gate)["labels"].(map[string]any)
+		uuid, _ := labels[marathon.LabelClusterUUID].(string)
+		return uuid
 	}
 }
 
