@@ -209,7 +209,7 @@ func (s *Sim) edited(id marathon.AppID, old *definition, sent map[string]any, wh
 	if bad := checkShape(id, sent, s.ver); bad != nil {
 		return nil, bad
 	}
-	next, bad := s.canonical(sent)
+	next, bad := s.canonical(sent, old != nil && !whole)
 	if bad != nil {
 		return nil, bad
 	}

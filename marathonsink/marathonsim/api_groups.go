@@ -20,6 +20,8 @@ func (s *Sim) routeGroups(c *call) (*result, *refusal) {
 		return s.deleteGroup(c, id)
 	case http.MethodPut:
 		return s.putGroup(c, id)
+	case http.MethodPost:
+		return s.postGroup(c, id)
 	}
 	return nil, errMethod
 }
@@ -84,6 +86,19 @@ func (s *Sim) deleteGroup(c *call, id marathon.AppID) (*result, *refusal) {
 			}
 		}
 	}})
+}
+
+// postGroup makes a group that does not exist.
+func (s *Sim) postGroup(c *call, base marathon.AppID) (*result, *refusal) {
+	v, bad := decode(c.body)
+	if bad != nil {
+		return nil, bad
+	}
+	id := absoluteID(text(object(v)["id"]), string(base))
+	if s.groups[id] != nil {
+		return nil, fail(409, "Group "+string(id)+" is already created. Use PUT to change this group.")
+	}
+	return s.putGroup(c, id)
 }
 
 // putGroup takes the dependency-only update, at any depth; a group that carries apps is refused with the words that

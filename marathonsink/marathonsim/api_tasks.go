@@ -174,6 +174,9 @@ func (s *Sim) deleteTask(c *call, id marathon.AppID, task string) (*result, *ref
 	if in != nil && in.app.id != id {
 		in = nil
 	}
+	if in == nil && c.is("scale") && len(s.apps[id].instances) == 0 {
+		return nil, s.missing(false, "Path '%s' does not exist", id)
+	}
 	if in == nil && !c.is("scale") {
 		return nil, s.missing(false, "Task '%s' does not exist", task)
 	}
@@ -222,10 +225,19 @@ func (s *Sim) killTasks(c *call, chosen []*instance, single bool) (*result, *ref
 			s.kill(in, in.goal)
 		}
 	}
+	if single && !s.ver.residentMessages {
+		return &result{status: 200, body: map[string]any{"task": s.internalDoc(chosen[0])}}, nil
+	}
 	if single {
 		return &result{status: 200, body: map[string]any{"task": docs[0]}}, nil
 	}
 	return &result{status: 200, body: map[string]any{"tasks": docs}}, nil
+}
+
+// internalDoc is how 1.5 answers the kill of one task: by its own idea of an instance.
+func (s *Sim) internalDoc(in *instance) map[string]any {
+	return map[string]any{"instanceId": map[string]any{"idString": s.instanceID(in)},
+		"agentInfo": map[string]any{"host": in.agent.Hostname, "agentId": in.agent.id}, "runSpecVersion": in.def.version}
 }
 
 // wipe gives up an instance with its volumes; a running one is replaced, empty and wherever it fits.

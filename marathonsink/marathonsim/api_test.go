@@ -12,7 +12,7 @@ import (
 
 func TestWhatAChangeDoes(t *testing.T) {
 	base := func() doc {
-		return doc{"id": "/a", "cmd": "x", "instances": 1, "cpus": 0.1, "mem": 32, "labels": doc{"k": "1"}, "user": "nobody",
+		return doc{"id": "/a", "cmd": "run", "instances": 1, "cpus": 0.1, "mem": 32, "labels": doc{"k": "1"}, "user": "nobody",
 			"constraints": [][]string{{"hostname", "UNIQUE"}, {"rack", "LIKE", "r.*"}}}
 	}
 	for _, c := range []struct {
@@ -32,7 +32,7 @@ func TestWhatAChangeDoes(t *testing.T) {
 		{"an upgradeStrategy restarts", "/v2/apps/a", "RestartApplication", doc{"upgradeStrategy": doc{"minimumHealthCapacity": 0.5, "maximumOverCapacity": 0}}, true},
 		{"a label and instances restart once", "/v2/apps/a", "RestartApplication", doc{"instances": 2, "labels": doc{"k": "2"}}, true},
 		{"at 0 instances a change only scales", "/v2/apps/a", "ScaleApplication", doc{"instances": 0, "labels": doc{"k": "2"}}, true},
-		{"a whole body forgets what it lacks", "/v2/apps/a?partialUpdate=false", "RestartApplication", doc{"cmd": "x", "cpus": 0.1, "mem": 32}, true},
+		{"a whole body forgets what it lacks", "/v2/apps/a?partialUpdate=false", "RestartApplication", doc{"cmd": "run", "cpus": 0.1, "mem": 32}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inVirtualTime(t, marathonsim.Options{}, func(l lab) {
@@ -77,9 +77,9 @@ func TestAnArrayIsAppliedWholeOrNotAtAll(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			inVirtualTime(t, marathonsim.Options{}, func(l lab) {
 				for _, id := range []string{"epoch", "a", "b"} {
-					l.must(201, "PUT", "/v2/apps/f/"+id, doc{"cmd": "x", "instances": 0})
+					l.must(201, "PUT", "/v2/apps/f/"+id, doc{"cmd": "run", "instances": 0})
 				}
-				l.must(201, "PUT", "/v2/apps/f/hung", doc{"cmd": "x", "constraints": [][]string{{"hostname", "LIKE", "nope"}}})
+				l.must(201, "PUT", "/v2/apps/f/hung", doc{"cmd": "run", "constraints": [][]string{{"hostname", "LIKE", "nope"}}})
 				l.must(c.status, c.method, "/v2/apps", c.body)
 				want := c.status == 200 && len(c.body) > 0
 				if got := l.app("/f/a")["labels"].(doc)["x"] == "1"; got != want {
@@ -175,7 +175,7 @@ func TestASuspendedInstanceIsShownAsItsVersionDoes(t *testing.T) {
 
 func TestGroupDependenciesOrderButRestartNothing(t *testing.T) {
 	inVirtualTime(t, marathonsim.Options{}, func(l lab) {
-		app := func(id, v string) doc { return doc{"id": id, "cmd": "x", "instances": 1, "env": doc{"V": v}} }
+		app := func(id, v string) doc { return doc{"id": id, "cmd": "run", "instances": 1, "env": doc{"V": v}} }
 		l.must(200, "PUT", "/v2/apps", []doc{app("/t/gates/g", "1"), app("/t/es/a", "1")})
 		l.settle(time.Minute)
 		l.must(200, "PUT", "/v2/groups/t", doc{"id": "/t", "groups": []doc{{"id": "gates"}, {"id": "es", "dependencies": []string{"/t/gates"}}}})
@@ -194,7 +194,7 @@ func TestGroupDependenciesOrderButRestartNothing(t *testing.T) {
 func TestListsAreFilteredByIDAndLabel(t *testing.T) {
 	inVirtualTime(t, marathonsim.Options{}, func(l lab) {
 		for id, labels := range map[string]doc{"/x/one": {"team": "a", "tier": "1"}, "/x/two": {"team": "b"}, "/y/three": {}} {
-			l.must(201, "PUT", "/v2/apps"+id, doc{"cmd": "x", "instances": 0, "labels": labels})
+			l.must(201, "PUT", "/v2/apps"+id, doc{"cmd": "run", "instances": 0, "labels": labels})
 		}
 		for query, want := range map[string]string{
 			"": "/x/one /x/two /y/three", "?id=X/": "/x/one /x/two", "?label=team": "/x/one /x/two", "?label=team==a": "/x/one",
@@ -214,7 +214,7 @@ func TestListsAreFilteredByIDAndLabel(t *testing.T) {
 func TestAnAcceptHeaderOrABodyThatIsNoJSONIsRefused(t *testing.T) {
 	inVirtualTime(t, marathonsim.Options{}, func(l lab) {
 		send := func(method, key, value string) int {
-			r, _ := http.NewRequest(method, "http://marathon.sim/v2/apps/a", strings.NewReader(`{"cmd":"x"}`))
+			r, _ := http.NewRequest(method, "http://marathon.sim/v2/apps/a", strings.NewReader(`{"cmd":"run"}`))
 			r.Header.Set(key, value)
 			resp, err := l.Transport().RoundTrip(r)
 			if err != nil {
@@ -234,7 +234,7 @@ func TestAnAcceptHeaderOrABodyThatIsNoJSONIsRefused(t *testing.T) {
 
 func TestADefinitionOverAMebibyteEndsTheLeaderWithoutAnAnswer(t *testing.T) {
 	inVirtualTime(t, marathonsim.Options{}, func(l lab) {
-		l.must(201, "PUT", "/v2/apps/a", doc{"cmd": "x", "instances": 0})
+		l.must(201, "PUT", "/v2/apps/a", doc{"cmd": "run", "instances": 0})
 		r, _ := http.NewRequest("PUT", "http://marathon.sim/v2/apps/a", strings.NewReader(`{"labels":{"k":"`+strings.Repeat("x", 1_049_000)+`"}}`))
 		if resp, err := l.Transport().RoundTrip(r); err == nil {
 			t.Errorf("answered with %d", resp.StatusCode)

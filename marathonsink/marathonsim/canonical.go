@@ -14,7 +14,7 @@ var appKeys = []string{
 }
 
 // canonical takes the deprecated spellings and the unknown keys out of a request. null means: not given.
-func (s *Sim) canonical(in map[string]any) (map[string]any, *refusal) {
+func (s *Sim) canonical(in map[string]any, update bool) (map[string]any, *refusal) {
 	out := map[string]any{}
 	for _, k := range appKeys {
 		if v, ok := in[k]; ok && v != nil {
@@ -23,6 +23,9 @@ func (s *Sim) canonical(in map[string]any) (map[string]any, *refusal) {
 	}
 	s.ver.dropUnknown(out)
 	if uris, ok := in["uris"].([]any); ok && len(list(in["fetch"])) > 0 && len(uris) > 0 {
+		if update {
+			return nil, fail(500, "cannot specify both uris and fetch fields")
+		}
 		return nil, invalid(detail{"/uris", []string{"may not be set in conjunction with fetch"}})
 	} else if ok && out["fetch"] == nil {
 		out["fetch"] = fetchOfURIs(uris)

@@ -121,8 +121,11 @@ func (s *Sim) elected() {
 		s.hideDeploys = true
 		s.after(500*time.Millisecond, func() { s.hideDeploys = false })
 	}
-	for _, a := range s.apps {
+	for _, a := range s.sortedApps() {
 		a.launcher, a.lockOpen, a.lockStuck = false, false, false
+		if s.ver.purgesOnCancel { // the launch queue was the old leader's memory
+			s.purge(a)
+		}
 		for _, in := range a.instances {
 			in.ready, in.readyRun, in.readyStreams = false, 0, 0
 		}

@@ -31,7 +31,10 @@ type action struct {
 	n, maxCap, started int
 	toKill             []*instance
 	old                map[*instance]bool // not yet gone
-	revived            map[*instance]bool // died during the restart and came back old
+	revived            map[*instance]bool // 1.8, 1.9: died during the restart, came back old and counts as started
+	revivedGone        int                // those of them that were stopped: their places stay empty
+	crashed            int                // 1.8, 1.9: new ones that crashed; as many too many are started later
+	reserved           map[*instance]bool // up to 1.7: new ones whose fresh reservation was taken for a failure
 	completed          map[*instance]bool
 }
 

@@ -153,7 +153,7 @@ func TestAnUnreachableOldTaskMakesARollHangAndKillsNobody(t *testing.T) {
 func TestStepsFollowTheDependenciesLeavesFirst(t *testing.T) {
 	inVirtualTime(t, marathonsim.Options{}, func(l lab) {
 		app := func(id string, n int, deps ...string) doc {
-			return doc{"id": id, "cmd": "x", "instances": n, "cpus": 0.1, "mem": 32, "dependencies": deps, "env": doc{"N": id}}
+			return doc{"id": id, "cmd": "run", "instances": n, "cpus": 0.1, "mem": 32, "dependencies": deps, "env": doc{"N": id}}
 		}
 		l.must(200, "PUT", "/v2/apps", []doc{app("/o/a", 1), app("/o/b", 1, "/o/a"), app("/o/c", 1, "/o/b")})
 		l.settle(time.Minute)

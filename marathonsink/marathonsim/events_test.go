@@ -71,7 +71,7 @@ func kinds(lines []string) []string {
 func TestACreationTellsItsEventsInTheMeasuredOrder(t *testing.T) {
 	inVirtualTime(t, marathonsim.Options{}, func(l lab) {
 		take := l.record("")
-		l.must(201, "PUT", "/v2/apps/a", doc{"id": "/a", "cmd": "x", "instances": 1,
+		l.must(201, "PUT", "/v2/apps/a", doc{"id": "/a", "cmd": "run", "instances": 1,
 			"healthChecks": []doc{{"protocol": "MESOS_HTTP", "delaySeconds": 2, "intervalSeconds": 2}}})
 		time.Sleep(8 * time.Second)
 		want := []string{"event_stream_attached",
@@ -111,7 +111,7 @@ func TestTheStreamBeatsEveryTenSecondsFiltersByTypeAndEndsWithTheLeader(t *testi
 		if got := take(); !slices.Equal(got, []string{"", "", ""}) {
 			t.Errorf("in 35 s: %q, want three empty lines", got)
 		}
-		l.must(201, "PUT", "/v2/apps/a", doc{"cmd": "x"})
+		l.must(201, "PUT", "/v2/apps/a", doc{"cmd": "run"})
 		l.must(200, "DELETE", "/v2/apps/a", nil)
 		time.Sleep(time.Second)
 		if got := kinds(take()); !slices.Equal(got, []string{"group_change_success", "app_terminated_event", "group_change_success"}) {

@@ -111,7 +111,7 @@ func TestStaleReadsShowHowItWasSomeVersionsAgoAndThenEnd(t *testing.T) {
 			return list.Apps[0].Labels["n"]
 		}
 		for i := range 4 {
-			l.through(f, "PUT", "/v2/apps/a", doc{"cmd": "x", "instances": 0, "labels": doc{"n": fmt.Sprint(i)}})
+			l.through(f, "PUT", "/v2/apps/a", doc{"cmd": "run", "instances": 0, "labels": doc{"n": fmt.Sprint(i)}})
 			if i < 3 {
 				if got := labels(); got != fmt.Sprint(i) {
 					t.Errorf("shows %s before the fault, want %d", got, i)
@@ -166,7 +166,7 @@ func TestTheWorldsFaultsHappenWhenTheyShallAndEnd(t *testing.T) {
 		expect(75*time.Second, "it is back", "RUNNING")
 		until(125 * time.Second)
 		l.must(200, "PUT", "/v2/apps/es?force=true", doc{"instances": 4})
-		l.must(201, "PUT", "/v2/apps/late", doc{"cmd": "x", "instances": 1, "cpus": 0.1, "mem": 32})
+		l.must(201, "PUT", "/v2/apps/late", doc{"cmd": "run", "instances": 1, "cpus": 0.1, "mem": 32})
 		until(175 * time.Second)
 		if n := len(l.tasks("/late")); n != 0 {
 			t.Errorf("%d tasks without offers", n)
@@ -176,7 +176,7 @@ func TestTheWorldsFaultsHappenWhenTheyShallAndEnd(t *testing.T) {
 			t.Errorf("%d tasks once offers come again", n)
 		}
 		until(241 * time.Second)
-		l.must(201, "PUT", "/v2/apps/failing", doc{"cmd": "x", "instances": 1, "cpus": 0.1, "mem": 32})
+		l.must(201, "PUT", "/v2/apps/failing", doc{"cmd": "run", "instances": 1, "cpus": 0.1, "mem": 32})
 		until(290 * time.Second)
 		if app := l.app("/failing"); app["lastTaskFailure"] == nil || app["tasksRunning"] != 1.0 {
 			t.Errorf("failed and recovered: %v", app)
@@ -242,7 +242,7 @@ func TestEventsAreLostDoubledAndSwappedAndHeartbeatsPass(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range 7 {
-			l.must(201, "PUT", fmt.Sprintf("/v2/apps/a%d", i+1), doc{"cmd": "x", "instances": 0})
+			l.must(201, "PUT", fmt.Sprintf("/v2/apps/a%d", i+1), doc{"cmd": "run", "instances": 0})
 		}
 		got, _ := io.ReadAll(res.Body) // ends with the context
 		var order []string

@@ -282,7 +282,7 @@ func (s *Sim) fillLists(id marathon.AppID, out map[string]any) {
 	out["constraints"] = constraints
 	deps := make([]any, 0)
 	for _, d := range list(out["dependencies"]) {
-		deps = append(deps, string(absoluteID(text(d), id.Group())))
+		deps = append(deps, string(absoluteID(text(d), "/")))
 	}
 	out["dependencies"] = deps
 	fetch := make([]any, 0)
@@ -296,7 +296,7 @@ func (s *Sim) fillLists(id marathon.AppID, out map[string]any) {
 	out["fetch"] = fetch
 }
 
-// absoluteID resolves an id against a group; "../x" is meant relative to the app, whose parent the group is.
+// absoluteID resolves an id against a group. What an app names is resolved against the root, wherever the app is.
 func absoluteID(id, base string) marathon.AppID {
 	if strings.HasPrefix(id, "/") {
 		return marathon.AppID(path.Clean(id))

@@ -39,7 +39,7 @@ func (s *Sim) frameworkPrefix() string {
 
 // wantOffers plans a round of offers if somebody waits who was not yet refused by everything that changed since.
 func (s *Sim) wantOffers() {
-	if s.offersPaused || s.leaderless || s.offerRound != nil {
+	if s.offersPaused || s.leaderless {
 		return
 	}
 	var wait time.Duration = -1
@@ -54,12 +54,20 @@ func (s *Sim) wantOffers() {
 			}
 		}
 	}
-	if wait >= 0 {
-		s.offerRound = s.after(wait, func() {
+	if r := s.offerRound; r != nil && !r.at.After(time.Now().Add(wait)) {
+		return
+	}
+	if wait < 0 {
+		return
+	}
+	var round *due
+	round = s.after(wait, func() {
+		if s.offerRound == round { // else an earlier one took its place: who waits long must not hold up who does not
 			s.offerRound = nil
 			s.match()
-		})
-	}
+		}
+	})
+	s.offerRound = round
 }
 
 // resourcesChanged lets those who were refused look at the offers again.

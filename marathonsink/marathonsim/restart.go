@@ -12,11 +12,14 @@ func (s *Sim) proceedRestart(act *action) bool {
 	if !act.begun {
 		s.beginRestart(a, act)
 	}
+	surplus := 0
 	for _, in := range slices.Clone(a.instances) {
 		if act.old[in] && in.terminal() && in.goal != goalRunning {
 			delete(act.old, in)
-			if act.revived[in] { // 1.8 and 1.9: stopped after it had come back, and never started again
-				act.n++
+			if act.revived[in] {
+				act.revivedGone++
+			} else {
+				surplus, act.crashed = act.crashed, 0
 			}
 		}
 	}
@@ -26,6 +29,7 @@ func (s *Sim) proceedRestart(act *action) bool {
 		}
 	}
 	s.startMore(a, act)
+	s.schedule(a, surplus)
 	for _, in := range slices.Clone(a.instances) {
 		if act.old[in] || in.def.version != act.target.version || act.completed[in] {
 			continue
@@ -56,6 +60,7 @@ func (s *Sim) beginRestart(a *app, act *action) {
 	act.begun = true
 	act.n = act.target.spec.Instances
 	act.old, act.revived, act.completed = map[*instance]bool{}, map[*instance]bool{}, map[*instance]bool{}
+	act.reserved = map[*instance]bool{}
 	running := 0
 	for _, in := range a.instances {
 		if !in.active() {
@@ -122,16 +127,17 @@ func (s *Sim) killNext(act *action) {
 	}
 }
 
-// startMore fills the capacity that is free.
+// startMore fills the capacity that is free, as far as Marathon's books of it go: 1.8 and 1.9 count an old one that came
+// back as started, and keep its place when it is gone; up to 1.7 one that had to make a reservation is not counted.
 func (s *Sim) startMore(a *app, act *action) {
 	act.started = 0
 	for _, in := range a.instances {
-		if in.active() && !act.old[in] && in.def.version == act.target.version {
+		if in.active() && !act.old[in] && !act.reserved[in] && in.def.version == act.target.version {
 			act.started++
 		}
 	}
-	n := min(act.n-act.started, act.maxCap-len(act.old)-act.started)
-	if n > 0 && len(act.revived) == 0 {
+	n := min(act.n-act.started-len(act.revived), act.maxCap-len(act.old)-act.started-act.revivedGone)
+	if n > 0 {
 		s.schedule(a, n)
 	}
 }

@@ -34,6 +34,7 @@ func (s *Sim) periodicScaleCheck() {
 		}
 		for _, in := range s.victims(a, -missing, nil) {
 			s.kill(in, goalStopped)
+			a.lockStuck = s.ver.keepsRunSpec // from 1.8 the lock of such a kill is never given back
 		}
 	}
 }
@@ -51,7 +52,7 @@ func (s *Sim) victims(a *app, n int, named []*instance) []*instance {
 	}
 	oldestFirst := a.def.spec.KillSelection == "OLDEST_FIRST"
 	slices.SortStableFunc(active, func(x, y *instance) int {
-		if c := weight(x, named) - weight(y, named); c != 0 {
+		if c := s.weight(x, named) - s.weight(y, named); c != 0 {
 			return c
 		}
 		c := x.staged.Compare(y.staged)
@@ -63,13 +64,17 @@ func (s *Sim) victims(a *app, n int, named []*instance) []*instance {
 	return active[:min(n, len(active))]
 }
 
-// weight is the order in which a scale-down takes instances. From 1.8 what only waits for an offer comes last, so
-// that a running task may die while the broken one stays: measured on 1.11, not chosen here.
-func weight(in *instance, named []*instance) int {
+// weight is the order in which a scale-down takes instances. Up to 1.7 what waits for an offer is no instance yet, and
+// is the first to go; from 1.8 it comes last, so that a running task may die while the broken one stays.
+func (s *Sim) weight(in *instance, named []*instance) int {
 	if slices.Contains(named, in) {
 		return 0
 	}
 	switch in.state {
+	case condScheduled:
+		if !s.ver.keepsRunSpec {
+			return 0
+		}
 	case condUnreachable:
 		return 1
 	case condProvisioned:

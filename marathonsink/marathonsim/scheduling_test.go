@@ -10,7 +10,7 @@ import (
 )
 
 func constrained(n int, c ...[]string) doc {
-	return doc{"id": "/a", "cmd": "x", "instances": n, "cpus": 0.1, "mem": 32, "constraints": c}
+	return doc{"id": "/a", "cmd": "run", "instances": n, "cpus": 0.1, "mem": 32, "constraints": c}
 }
 
 func TestConstraintsPlaceTasksAsMarathonDoes(t *testing.T) {
@@ -125,7 +125,7 @@ func TestTheQueueSaysWhyNobodyFits(t *testing.T) {
 	} {
 		t.Run(reason, func(t *testing.T) {
 			inVirtualTime(t, marathonsim.Options{}, func(l lab) {
-				app := doc{"id": "/a", "cmd": "x", "instances": 2}
+				app := doc{"id": "/a", "cmd": "run", "instances": 2}
 				for k, v := range more {
 					app[k] = v
 				}
@@ -189,7 +189,7 @@ func TestAResidentComesBackWhereItsVolumeIs(t *testing.T) {
 
 func TestACrashLoopIsHeldBackLongerEachTime(t *testing.T) {
 	inVirtualTime(t, marathonsim.Options{Programs: func(marathonsim.Task) marathonsim.Program { return failing{} }}, func(l lab) {
-		l.must(201, "PUT", "/v2/apps/a", doc{"id": "/a", "cmd": "x", "instances": 1, "backoffSeconds": 1, "backoffFactor": 2, "maxLaunchDelaySeconds": 20})
+		l.must(201, "PUT", "/v2/apps/a", doc{"id": "/a", "cmd": "run", "instances": 1, "backoffSeconds": 1, "backoffFactor": 2, "maxLaunchDelaySeconds": 20})
 		time.Sleep(10 * time.Minute)
 		tasks := l.tasks("/a")
 		if len(tasks) != 1 || tasks[0].State != "TASK_FAILED" && tasks[0].State != "TASK_STARTING" {

@@ -24,7 +24,7 @@ func TestOverSocketsMarathonAndTheTasksOfSimulatedAgentsAnswer(t *testing.T) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	events := watchEvents(t, sim.Transport(), "?event_type=status_update_event")
 
-	body := `{"id":"/a","cmd":"x","instances":1,"portDefinitions":[{"port":0,"name":"http"}]}`
+	body := `{"id":"/a","cmd":"run","instances":1,"portDefinitions":[{"port":0,"name":"http"}]}`
 	resp, err := client.Post(base+"/v2/apps", "application/json", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)

@@ -195,6 +195,7 @@ func (s *Sim) launch(in *instance, ag *agent, ports []int) {
 	in.killing = false
 	in.staged, in.started = time.Now(), time.Time{}
 	if len(in.volumes) == 0 {
+		s.newReservation(in)
 		for _, v := range in.def.spec.volumes() {
 			id := s.uuid()
 			in.volumes = append(in.volumes, Volume{
@@ -208,6 +209,19 @@ func (s *Sim) launch(in *instance, ag *agent, ports []int) {
 	s.instanceChanged(in, condProvisioned)
 	run := in.run
 	s.after(10*time.Millisecond+s.jitter(), func() { s.begin(in, run) })
+}
+
+// newReservation is where, up to 1.7, a restart goes wrong: it takes the condition Reserved of a new instance for a
+// failure, and starts another one.
+func (s *Sim) newReservation(in *instance) {
+	if s.ver.keepsRunSpec || len(in.def.spec.volumes()) == 0 {
+		return
+	}
+	for _, act := range s.actionsOf(in.app.id) {
+		if act.kind == actRestart && act.begun && !act.old[in] {
+			act.reserved[in] = true
+		}
+	}
 }
 
 // begin is the agent's part: start the process, report STARTING and RUNNING.
@@ -326,6 +340,9 @@ func (s *Sim) afterEnd(in *instance) {
 // endNew, from 1.8: the instance comes back with its own definition, unless a restart wanted it gone anyway.
 func (s *Sim) endNew(in *instance) {
 	for _, act := range s.actionsOf(in.app.id) {
+		if act.kind == actRestart && act.begun && !act.old[in] && !s.ver.replacesDeadOld {
+			act.crashed++
+		}
 		if act.kind != actRestart || !act.old[in] {
 			continue
 		}

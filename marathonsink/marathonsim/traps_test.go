@@ -116,7 +116,7 @@ func TestAFailingHealthCheckEndsTheTaskAfterItsGraceAndFailures(t *testing.T) {
 	sick := &sync.Map{}
 	opt := marathonsim.Options{Programs: func(task marathonsim.Task) marathonsim.Program { return ailing{task, sick} }}
 	inVirtualTime(t, opt, func(l lab) {
-		l.must(201, "PUT", "/v2/apps/a", doc{"id": "/a", "cmd": "x", "instances": 1,
+		l.must(201, "PUT", "/v2/apps/a", doc{"id": "/a", "cmd": "run", "instances": 1,
 			"healthChecks": []doc{{"protocol": "HTTP", "intervalSeconds": 5, "gracePeriodSeconds": 60, "maxConsecutiveFailures": 3}}})
 		l.settle(time.Minute)
 		first := l.tasks("/a")[0].ID
@@ -141,7 +141,7 @@ func TestAFailingHealthCheckEndsTheTaskAfterItsGraceAndFailures(t *testing.T) {
 
 func TestAPortIsGivenOnceOnAHost(t *testing.T) {
 	inVirtualTime(t, marathonsim.Options{Agents: marathonsim.DefaultAgents(1)}, func(l lab) {
-		app := doc{"cmd": "x", "instances": 1, "cpus": 0.1, "mem": 32, "portDefinitions": []doc{{"port": 9200}}, "requirePorts": true}
+		app := doc{"cmd": "run", "instances": 1, "cpus": 0.1, "mem": 32, "portDefinitions": []doc{{"port": 9200}}, "requirePorts": true}
 		l.must(201, "PUT", "/v2/apps/one", app)
 		l.settle(time.Minute)
 		l.must(201, "PUT", "/v2/apps/two", app)

@@ -75,6 +75,8 @@ func (f *faults) given(s *Sim, doc, sent map[string]any) {
 	container := object(doc["container"])
 	f.add(doc["cmd"] == nil && doc["args"] == nil && container == nil || doc["cmd"] != nil && doc["args"] != nil, "/",
 		"AppDefinition must either contain one of 'cmd' or 'args', and/or a 'container'.")
+	cmd, given := doc["cmd"].(string)
+	f.add(given && len(cmd) < 2, "/", "must not be an empty string") // one character counts as none
 	f.container(container)
 	f.roles(s, doc)
 	f.secrets(doc, container)

@@ -55,7 +55,7 @@ var eventCases = []testCase{
 		}
 		for {
 			ev := next()
-			if !ev.Gap && ev.Type != "deployment_success" {
+			if !ev.Gap && ev.Type != "deployment_success" && ev.Type != "event_stream_attached" {
 				e.Fatalf("not asked for: %s", ev.Type)
 			}
 			if e.isAbout(ev, again) {
@@ -100,13 +100,7 @@ var eventCases = []testCase{
 
 // events follows the stream for the length of the test; next fails the test when nothing comes.
 func (e *env) events(types ...string) (next func() marathonsink.Event) {
-	ctx, cancel := context.WithCancel(e.ctx)
-	ch := e.c.Events(ctx, types...)
-	e.Cleanup(func() {
-		cancel()
-		for range ch {
-		}
-	})
+	ch := e.stream(types...)
 	return func() marathonsink.Event {
 		e.Helper()
 		select {
@@ -117,6 +111,18 @@ func (e *env) events(types ...string) (next func() marathonsink.Event) {
 		}
 		return marathonsink.Event{}
 	}
+}
+
+// stream is the client's stream, ended with the test.
+func (e *env) stream(types ...string) <-chan marathonsink.Event {
+	ctx, cancel := context.WithCancel(e.ctx)
+	ch := e.c.Events(ctx, types...)
+	e.Cleanup(func() {
+		cancel()
+		for range ch {
+		}
+	})
+	return ch
 }
 
 // isAbout says whether an event is about this case's apps or the deployment.

@@ -176,9 +176,6 @@ var readCases = []testCase{
 		})
 	}},
 	{name: "a crashing task leaves its failure", source: "marathon-lab-api §6 crash loop; marathon §6 lastTaskFailure", run: func(e *env) {
-		if e.target.Simulated {
-			e.Skip("skipped: tasks of this target do not run their commands")
-		}
 		doc := e.app("a", 1, nil)
 		doc["cmd"] = "exit 3"
 		e.create(doc)

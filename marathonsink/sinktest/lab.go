@@ -37,10 +37,13 @@ type LabOptions struct {
 // A Lab is a real Marathon whose tasks are local processes.
 type Lab struct {
 	URL        string
-	ControlURL string // breaks things: see the lab's README
-	MesosURL   string // what a Mesos master answers
+	ControlURL string   // breaks things: see the lab's README
+	MesosURL   string   // what a Mesos master answers
+	Agents     []string // host names
 
 	script, dir string
+	port        string
+	args        []string // of its start
 	lock        *os.File
 	once        sync.Once
 }
@@ -52,7 +55,10 @@ type Lab struct {
 // so a folder with pid files and without a lock is an orphan.
 func StartLab(t testing.TB, o LabOptions) *Lab {
 	t.Helper()
-	script := labScript(t)
+	script, why := labScript(t)
+	if why != "" {
+		t.Skip(why)
+	}
 	if o.Version == "" {
 		o.Version = "1.11"
 	}
@@ -82,26 +88,26 @@ func (l *Lab) Stop() {
 	})
 }
 
-// labScript finds the lab, or skips.
-func labScript(t testing.TB) string {
+// labScript finds the lab, or says why it cannot be had.
+func labScript(t testing.TB) (script, why string) {
 	t.Helper()
 	if os.Getenv(EnvE2E) != "1" {
-		t.Skipf("skipped: this test starts a real Marathon; set %s=1 to run it", EnvE2E)
+		return "", fmt.Sprintf("skipped: this test starts a real Marathon; set %s=1 to run it", EnvE2E)
 	}
 	folder := os.Getenv(EnvLab)
 	if folder == "" {
 		folder = filepath.Join(moduleRoot(t), "..", "shared", "marathon-lab")
 	}
-	script := filepath.Join(folder, "run")
+	script = filepath.Join(folder, "run")
 	if _, err := os.Stat(script); err != nil {
-		t.Skipf("skipped: there is no Marathon lab at %s; set %s to its folder", folder, EnvLab)
+		return "", fmt.Sprintf("skipped: there is no Marathon lab at %s; set %s to its folder", folder, EnvLab)
 	}
 	for _, tool := range []string{"java", "mvn", "perl", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skipf("skipped: the Marathon lab needs %s", tool)
+			return "", fmt.Sprintf("skipped: the Marathon lab needs %s", tool)
 		}
 	}
-	return script
+	return script, ""
 }
 
 func moduleRoot(t testing.TB) string {
@@ -167,6 +173,9 @@ func (l *Lab) start(t testing.TB, parent string, slot int, o LabOptions) {
 	if err := os.WriteFile(agents, labAgents(slot, o.Agents), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	for i := range o.Agents {
+		l.Agents = append(l.Agents, labHost(slot, i))
+	}
 	// One start at a time: the first one of a version fills a folder of jars that all share.
 	turn, err := os.OpenFile(filepath.Join(parent, "start.lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -182,16 +191,25 @@ func (l *Lab) start(t testing.TB, parent string, slot int, o LabOptions) {
 	if len(o.Flags) > 0 {
 		args = append(append(args, "--"), o.Flags...)
 	}
+	l.args, l.port = args, p[0]
+	if err := l.run(); err != nil {
+		t.Fatalf("start Marathon %s: %v", o.Version, err)
+	}
+	l.URL = "http://127.0.0.1:" + p[0]
+	l.ControlURL, l.MesosURL = "http://127.0.0.1:"+p[1], "http://127.0.0.1:"+p[2]
+}
+
+// run starts Marathon and returns when it leads.
+func (l *Lab) run() error {
 	ctx, cancel := context.WithTimeout(context.Background(), labStart)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, l.script, args...)
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
+	cmd := exec.CommandContext(ctx, l.script, l.args...)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
 	if err := cmd.Run(); err != nil {
-		t.Fatalf("start Marathon %s: %v\n%s", o.Version, err, errs.String())
+		return fmt.Errorf("%w\n%s", err, errs.String())
 	}
-	l.URL = strings.TrimSpace(out.String())
-	l.ControlURL, l.MesosURL = "http://127.0.0.1:"+p[1], "http://127.0.0.1:"+p[2]
+	return nil
 }
 
 // labAgents lists n agents at 127.0.slot.11 and up: tasks of two labs must not fight for a port.
@@ -207,7 +225,7 @@ func labAgents(slot, n int) []byte {
 	}
 	list := make([]agent, n)
 	for i := range list {
-		host := fmt.Sprintf("127.0.%d.%d", slot, 11+i)
+		host := labHost(slot, i)
 		list[i] = agent{Hostname: host, IP: host, CPUs: 8, Mem: 16384, Disk: 100_000, Ports: "31000-31999",
 			Attributes: map[string]string{"rack": fmt.Sprintf("r%d", i%3+1)}}
 	}
@@ -217,6 +235,8 @@ func labAgents(slot, n int) []byte {
 	}
 	return b
 }
+
+func labHost(slot, i int) string { return fmt.Sprintf("127.0.%d.%d", slot, 11+i) }
 
 // freePorts are ports that nobody listened on a moment ago.
 func freePorts(t testing.TB, n int) []string {

@@ -1,13 +1,13 @@
 package sinktest
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,38 +20,58 @@ import (
 type Target struct {
 	URL       string
 	Transport http.RoundTripper // nil: the network
-	// Simulated says that tasks do not run their commands, so that none of them fails by itself.
-	Simulated bool
+	Nodes     *Nodes            // decides what the suite's nodes answer
+	NodeCmd   string            // begins a node
+	Agents    []string          // host names
+	Control   Control
 }
 
-// A testCase is one thing that esfleet relies on. Source names where it was measured or read: sections of the
-// reference pages, so that a failing case can be argued about.
+// Control breaks things. What it breaks is repaired by its counterpart, or repairs itself.
+type Control interface {
+	KillTask(marathon.TaskID) error // as kill -9
+	LoseAgent(host string) error
+	BackAgent(host string) error
+	PauseOffers() error
+	ResumeOffers() error
+	FailNextLaunches(n int) error
+	// ChangeLeader ends the leader and returns when the next one answers.
+	ChangeLeader() error
+	// AwaitLeader returns when there is a leader again after one ended by itself.
+	AwaitLeader() error
+}
+
+// A testCase is one thing that a client of Marathon relies on, or has to live with. Source names where it was measured
+// or read: sections of the reference pages, so that a failing case can be argued about.
 type testCase struct {
 	name, source string
 	since        marathon.Version // the case is for this version and later; zero for all
+	until        marathon.Version // the case is for versions before this one; zero for all
+	how          how
 	run          func(*env)
 }
 
-// patience is how long a case waits for something that Marathon does by itself.
-const patience = 45 * time.Second
+// how a case shares a Marathon with others.
+type how int
 
-// Run runs every case that fits the Marathon's version. newMarathon is called once for each case; it may give the same
-// Marathon each time, because each case uses apps of its own under /sinktest and removes them.
-func Run(t *testing.T, newMarathon func(t *testing.T) Target) {
-	var all []testCase
-	for _, group := range [][]testCase{writeCases, refusalCases, lockCases, taskCases, readCases, eventCases} {
-		all = append(all, group...)
-	}
-	for i, k := range all {
-		t.Run(k.name, func(t *testing.T) {
-			e := newEnv(t, newMarathon(t), fmt.Sprintf("/sinktest/c%d", i))
-			if !e.version.AtLeast(k.since.Major, k.since.Minor, k.since.Patch) {
-				t.Skipf("skipped: about Marathon %s and later (%s)", k.since, k.source)
-			}
-			t.Logf("source: %s", k.source)
-			k.run(e)
-		})
-	}
+const (
+	shared  how = iota // beside others: it touches its own apps only
+	alone              // it breaks what others stand on, an agent or the offers
+	leaders            // it ends the leader; all of these prepare, then the leader is ended once for all of them
+)
+
+// fits says whether a case is about a version.
+func (k testCase) fits(v marathon.Version) bool {
+	return v.AtLeast(k.since.Major, k.since.Minor, k.since.Patch) &&
+		(k.until == marathon.Version{} || !v.AtLeast(k.until.Major, k.until.Minor, k.until.Patch))
+}
+
+// patience is how long a case waits for something that Marathon does by itself.
+const patience = 60 * time.Second
+
+// allCases lists every case, theme by theme.
+func allCases() []testCase {
+	return slices.Concat(writeCases, definitionCases, refusalCases, malformedCases, residentRefusalCases, arrayCases, lockCases, deploymentCases, taskCases,
+		suspendedCases, rollCases, rollTrapCases, commitCases, turnCases, placementCases, agentCases, leaderCases, readCases, queueCases, eventCases)
 }
 
 // env is what a case works with. Its methods end the test on a failure.
@@ -83,19 +103,22 @@ func newEnv(t *testing.T, target Target, prefix string) *env {
 		t.Fatal(err)
 	}
 	e.version = info.Version
-	t.Cleanup(func() {
-		e.ctx = context.Background() // the test's own has ended
-		s, err := c.State(e.ctx, nil)
-		if err != nil {
-			return
-		}
-		for id := range s.Apps {
-			if strings.HasPrefix(string(id), prefix+"/") {
-				e.raw("DELETE", "/v2/apps"+string(id), "")
-			}
-		}
-	})
+	t.Cleanup(e.clear)
 	return e
+}
+
+// clear deletes the case's apps.
+func (e *env) clear() {
+	e.ctx = context.Background() // the test's own has ended
+	s, err := e.c.State(e.ctx, nil)
+	if err != nil {
+		return
+	}
+	for id := range s.Apps {
+		if strings.HasPrefix(string(id), e.prefix+"/") {
+			e.raw("DELETE", "/v2/apps"+string(id)+"?force=true", "")
+		}
+	}
 }
 
 // id is an app id of this case's own.
@@ -239,21 +262,31 @@ func (a rawAnswer) json() map[string]any {
 // raw sends what the client never would. header is name, value, name, value.
 func (e *env) raw(method, path, body string, header ...string) rawAnswer {
 	e.Helper()
+	a, err := e.try(method, path, body, header...)
+	e.must(err)
+	return a
+}
+
+// try is raw, where no answer is an answer too.
+func (e *env) try(method, path, body string, header ...string) (rawAnswer, error) {
 	ctx, cancel := context.WithTimeout(e.ctx, patience)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, e.target.URL+path, bytes.NewReader([]byte(body)))
-	e.must(err)
+	req, err := http.NewRequestWithContext(ctx, method, e.target.URL+path, strings.NewReader(body))
+	if err != nil {
+		return rawAnswer{}, err
+	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Accept", "application/json")
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
 	res, err := e.http.RoundTrip(req)
-	e.must(err)
+	if err != nil {
+		return rawAnswer{}, err
+	}
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
-	e.must(err)
-	return rawAnswer{res.StatusCode, res.Header, string(b)}
+	return rawAnswer{res.StatusCode, res.Header, string(b)}, err
 }
 
 func version(major, minor, patch int) marathon.Version {

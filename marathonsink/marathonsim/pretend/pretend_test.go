@@ -137,7 +137,7 @@ func TestTheClusterKeepsItsUUIDAsLongAsItsVolumesLive(t *testing.T) {
 
 func TestBlankMastersNeverFormAClusterWhereTheGateRecordsOne(t *testing.T) {
 	play(t, func(s stage) {
-		s.send("PUT", "http://marathon.sim/v2/apps/search/logs/gate", map[string]any{"id": "/search/logs/gate", "cmd": "x",
+		s.send("PUT", "http://marathon.sim/v2/apps/search/logs/gate", map[string]any{"id": "/search/logs/gate", "cmd": "run",
 			"instances": 0, "labels": map[string]string{marathon.LabelClusterUUID: "known"}})
 		s.put("master", 3)
 		time.Sleep(10 * time.Minute)

@@ -1,0 +1,107 @@
+package sinktest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// EnvReport is the file that the table of all cases and Marathons is written to; it also asks for all versions.
+const envReport = "ESFLEET_CONFORMANCE"
+
+// A column is one Marathon's results.
+type column struct {
+	name string
+	why  string // why there are none
+
+	mu    sync.Mutex
+	cells map[string]string
+}
+
+// note keeps how a case ended. It is deferred inside the case's test.
+func (c *column) note(t *testing.T, k testCase) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	cell := "ok"
+	switch {
+	case t.Failed():
+		cell = "FAIL"
+	case t.Skipped():
+		cell = "skip"
+	}
+	c.cells[k.name] = cell
+}
+
+// A report is a table of cases by Marathons.
+type report struct {
+	mu      sync.Mutex
+	columns []*column
+}
+
+func (r *report) column(name string) *column {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, c := range r.columns {
+		if c.name == name {
+			return c
+		}
+	}
+	c := &column{name: name, cells: map[string]string{}}
+	r.columns = append(r.columns, c)
+	return c
+}
+
+// String is a table in Markdown, with a line of sums and a line for each Marathon that was not there.
+func (r *report) String() string {
+	var b strings.Builder
+	cases := allCases()
+	fmt.Fprintf(&b, "# Conformance: %d cases\n\n", len(cases))
+	for _, c := range r.columns {
+		sums := map[string]int{}
+		for _, cell := range c.cells {
+			sums[cell]++
+		}
+		fmt.Fprintf(&b, "- %s: %d ok, %d failed", c.name, sums["ok"], sums["FAIL"])
+		if n := len(cases) - len(c.cells); c.why == "" && n > 0 {
+			fmt.Fprintf(&b, ", %d about other versions", n)
+		}
+		if c.why != "" {
+			fmt.Fprintf(&b, "; %s", c.why)
+		}
+		b.WriteString("\n")
+	}
+	b.WriteString("\n| case | source |")
+	for _, c := range r.columns {
+		fmt.Fprintf(&b, " %s |", c.name)
+	}
+	b.WriteString("\n|---|---|" + strings.Repeat("---|", len(r.columns)) + "\n")
+	for _, k := range cases {
+		fmt.Fprintf(&b, "| %s | %s |", k.name, k.source)
+		for _, c := range r.columns {
+			cell := c.cells[k.name]
+			if cell == "" {
+				cell = "–"
+			}
+			fmt.Fprintf(&b, " %s |", cell)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+// write puts the table where the environment asks for it, and on standard output.
+func (r *report) write() error {
+	file := os.Getenv(envReport)
+	if file == "" || len(r.columns) == 0 {
+		return nil
+	}
+	text := r.String()
+	fmt.Println(text)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(file, []byte(text), 0o644)
+}
