@@ -1,5 +1,5 @@
 # make test does all the set-up it needs and runs everything; make quick is the half without servers.
-.PHONY: test quick setup lint build demo fuzz clean
+.PHONY: test quick setup lint build demo bench fuzz clean
 
 export CGO_ENABLED ?= 1
 
@@ -24,6 +24,9 @@ lint:
 
 demo: ## a fleet coming up on a simulated Marathon, in the terminal
 	go run ./cmd/esfleet demo
+
+bench: ## measures what BENCHMARKS.md says, beside floors in the same run, and writes it there
+	ESFLEET_BENCH=$(CURDIR)/BENCHMARKS.md go test -count=1 -timeout 60m -run '^TestReport$$' -v ./test/bench
 
 fuzz: ## each fuzz target for a while: make fuzz FUZZTIME=10m
 	sh test/fuzz.sh $(or $(FUZZTIME),30s)
