@@ -33,8 +33,8 @@ type traits struct {
 	// conflictOpensLock: a 409 opens the lock of the running deployment (1.10).
 	conflictOpensLock  bool
 	restartMovesConfig bool // POST restart moves lastConfigChangeAt (1.11)
-	rollbackOldStamp   bool // a rollback carries an old timestamp (1.11)
-	details404         bool // "details": [] in some 404 bodies (1.8)
+	rollbackOldStamp   bool // a rollback carries an old timestamp (1.11; not 1.8.222)
+	details404         bool // "details": [] in some 404 bodies (1.11; not 1.8.222)
 	residentMessages   bool // the long messages about residents (1.6)
 	cancelReason       bool // deployment_failed carries a reason (1.6)
 }
@@ -47,8 +47,8 @@ func traitsOf(v marathon.Version) traits {
 		unreachableZero: at(1, 5, 1) || (v.Minor == 4 && v.Patch >= 9), operatorIS: at(1, 6, 0), doubles: at(1, 8, 0),
 		keepsRunSpec: at(1, 8, 0), purgesOnCancel: !at(1, 8, 0), falseScaleUp: !at(1, 8, 0),
 		ignoresKillWhileLocked: !at(1, 8, 0), healthyCount: at(1, 10, 0), replacesDeadOld: at(1, 10, 0),
-		conflictOpensLock: at(1, 10, 0), restartMovesConfig: at(1, 11, 0), rollbackOldStamp: at(1, 8, 0),
-		details404: at(1, 8, 0), residentMessages: at(1, 6, 0), cancelReason: at(1, 6, 0),
+		conflictOpensLock: at(1, 10, 0), restartMovesConfig: at(1, 11, 0), rollbackOldStamp: at(1, 9, 0),
+		details404: at(1, 9, 0), residentMessages: at(1, 6, 0), cancelReason: at(1, 6, 0),
 	}
 	if at(1, 8, 0) {
 		t.maxLaunchDelay = 300

@@ -252,7 +252,7 @@ var deploymentCases = []testCase{
 		e.settled("a")
 		a := e.raw("DELETE", "/v2/deployments/"+string(d)+"?force=true", "")
 		e.wantAnswer(a, 404, "DeploymentPlan "+string(d)+" does not exist")
-		if has := strings.Contains(a.body, "details"); has != e.version.AtLeast(1, 8, 0) {
+		if has := strings.Contains(a.body, "details"); has != e.version.AtLeast(1, 9, 0) {
 			e.Errorf("details: %s", a.body)
 		}
 	}},

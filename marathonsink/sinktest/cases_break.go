@@ -31,8 +31,8 @@ var agentCases = []testCase{
 		e.must(e.target.Control.BackAgent(lost.Host))
 		e.until("a", "as before", func(a *marathon.App) bool { return untouched(before, a) })
 	}},
-	{name: "stopping an unreachable task ends at once, and it is killed when its agent returns", source: "marathon-lab-roll E23 scale=true", how: alone, run: func(e *env) {
-		before := e.up(with(e.node("a", 2, "1"), unique()))
+	{name: "stopping an unreachable task ends at once, and it is killed when its agent returns", source: "marathon-lab-roll E23 scale=true", since: version(1, 8, 0), how: alone, run: func(e *env) {
+		before := e.upOneByOne(with(e.node("a", 2, "1"), unique()))
 		lost := before.Tasks[0]
 		e.loseHostOf(lost)
 		_, err := e.c.KillTask(e.ctx, e.id("a"), lost.ID, true)
@@ -43,8 +43,20 @@ var agentCases = []testCase{
 		e.must(e.target.Control.BackAgent(lost.Host))
 		e.until("a", "with a left-over", func(a *marathon.App) bool { now := find(a, lost.ID.Instance()); return now != nil && now.Suspended() })
 	}},
+	{name: "up to 1.7 stopping an unreachable task waits for its agent", source: "marathon-lab-roll E23 scale=true", until: version(1, 8, 0), how: alone, run: func(e *env) {
+		before := e.upOneByOne(with(e.node("a", 2, "1"), unique()))
+		lost := before.Tasks[0]
+		e.loseHostOf(lost)
+		_, err := e.c.KillTask(e.ctx, e.id("a"), lost.ID, true)
+		e.must(err)
+		e.stays("a", 5*second, "waiting", func(a *marathon.App) bool { return len(a.Deployments) == 1 && a.Instances == 1 })
+		e.must(e.target.Control.BackAgent(lost.Host))
+		if a := e.settled("a"); !find(a, lost.ID.Instance()).Suspended() {
+			e.Error(e.told(a))
+		}
+	}},
 	{name: "a roll with one unreachable never begins and never ends", source: "marathon-lab-roll E23 PUT", since: version(1, 10, 0), how: alone, run: func(e *env) {
-		before := e.up(with(e.node("a", 2, "1"), unique()))
+		before := e.upOneByOne(with(e.node("a", 2, "1"), unique()))
 		lost := before.Tasks[0]
 		e.loseHostOf(lost)
 		e.put(with(e.node("a", 2, "2"), unique()))

@@ -25,13 +25,13 @@ func hostsOf(a *marathon.App) map[string]int {
 
 var placementCases = []testCase{
 	{name: "while all run one definition, hosts are unique", source: "marathon-lab-old §5 UNIQUE", run: func(e *env) {
-		e.up(e.threeHosts(3, "1"))
+		e.upOneByOne(e.threeHosts(3, "1"))
 		e.scale("a", 4)
 		e.inQueue("a", true)
 		e.stays("a", 5*second, "three on three hosts", func(a *marathon.App) bool { return a.TasksRunning == 3 && len(hostsOf(a)) == 3 })
 	}},
 	{name: "instances of an older definition do not count for unique hosts", source: "marathon-lab-old §5 constraints", run: func(e *env) {
-		e.up(e.threeHosts(3, "1"))
+		e.upOneByOne(e.threeHosts(3, "1"))
 		e.gate("a", "/ready", false)
 		d := e.put(e.threeHosts(3, "2"))
 		e.until("a", "mixed", func(a *marathon.App) bool { current, old, _ := count(a); return current == 1 && old == 2 })
@@ -98,7 +98,7 @@ var placementCases = []testCase{
 // unplacedFourth leaves three of four running, the fourth without a host, and no deployment.
 func (e *env) unplacedFourth() *marathon.App {
 	e.Helper()
-	before := e.up(e.threeHosts(3, "1"))
+	before := e.upOneByOne(e.threeHosts(3, "1"))
 	d := e.scale("a", 4)
 	e.inQueue("a", true)
 	e.cancel(d)

@@ -150,7 +150,7 @@ var rollCases = []testCase{
 		if got := at(after.Doc, "env.V"); got != `"1"` {
 			e.Errorf("env V is %s", got)
 		}
-		if older := after.Version.Before(put); older != e.version.AtLeast(1, 8, 0) {
+		if older := after.Version.Before(put); older != e.version.AtLeast(1, 9, 0) {
 			e.Errorf("the version is %s, that of the roll was %s", after.Version, put)
 		}
 		e.volumesKept(before, after)

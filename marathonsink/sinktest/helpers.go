@@ -40,6 +40,20 @@ func (e *env) up(doc marathon.Doc) *marathon.App {
 	return e.running(e.nameOf(doc), instancesOf(doc))
 }
 
+// upOneByOne scales to the number wanted in steps of one: of residents that are created together and must not share a
+// host, two often reserve on one, and the second is given up only after task_reservation_timeout.
+func (e *env) upOneByOne(doc marathon.Doc) *marathon.App {
+	e.Helper()
+	name, n := e.nameOf(doc), instancesOf(doc)
+	e.create(with(doc, marathon.Doc{"instances": 1}))
+	a := e.running(name, 1)
+	for i := 2; i <= n; i++ {
+		e.scale(name, i)
+		a = e.running(name, i)
+	}
+	return a
+}
+
 func (e *env) nameOf(doc marathon.Doc) string {
 	return strings.TrimPrefix(doc["id"].(string), e.prefix+"/")
 }

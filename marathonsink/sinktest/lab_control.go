@@ -42,45 +42,54 @@ func (l *Lab) FailNextLaunches(n int) error {
 }
 
 func (l *Lab) control(path string, query url.Values) error {
-	return post(http.MethodPost, l.ControlURL+path+"?"+query.Encode())
+	return post(l.ControlURL + path + "?" + query.Encode())
 }
 
-func post(method, target string) error {
-	req, err := http.NewRequest(method, target, nil)
-	if err != nil {
-		return err
-	}
+func post(target string) error {
 	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	res, err := client.Do(req)
+	res, err := client.Post(target, "", nil)
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, target, err)
+		return fmt.Errorf("POST %s: %w", target, err)
 	}
 	defer res.Body.Close()
 	b, _ := io.ReadAll(io.LimitReader(res.Body, 1000))
 	if res.StatusCode/100 != 2 {
-		return fmt.Errorf("%s %s: %s %s", method, target, res.Status, b)
+		return fmt.Errorf("POST %s: %s %s", target, res.Status, b)
 	}
 	return nil
 }
 
-// ChangeLeader lets the leader abdicate, which ends it, and starts another in its place, at the same address.
+// ChangeLeader ends the leader with kill -9 and starts another in its place, at the same address, which leads as soon
+// as ZooKeeper has given up the first.
 func (l *Lab) ChangeLeader() error {
-	if err := post(http.MethodDelete, l.URL+"/v2/leader"); err != nil {
+	pid, err := l.pid()
+	if err != nil {
 		return err
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		return fmt.Errorf("end the leader: %w", err)
 	}
 	return l.AwaitLeader()
 }
 
-// AwaitLeader starts Marathon again after it ended, or ends it first if it does not within some seconds.
-func (l *Lab) AwaitLeader() error {
+func (l *Lab) pid() (int, error) {
 	file := filepath.Join(l.dir, "marathon-"+l.port+".pid")
 	b, err := os.ReadFile(file)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
 	if err != nil {
-		return fmt.Errorf("read %s: %w", file, err)
+		return 0, fmt.Errorf("read %s: %w", file, err)
+	}
+	return pid, nil
+}
+
+// AwaitLeader starts Marathon again after it ended, or ends it first if it does not within some seconds.
+func (l *Lab) AwaitLeader() error {
+	pid, err := l.pid()
+	if err != nil {
+		return err
 	}
 	for i := 0; isAlive(pid); i++ {
 		switch i {

@@ -2,7 +2,7 @@ package sinktest
 
 import (
 	"fmt"
-	"strings"
+	"regexp"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -101,7 +101,8 @@ func crowd(indices []int, n int, do func(i int)) {
 
 // chosen says whether -case asks for the case: unlike with -run, a meeting knows who will come.
 func chosen(k testCase) bool {
-	return *onlyCases == "" || strings.Contains(k.name, *onlyCases)
+	ok, err := regexp.MatchString(*onlyCases, k.name)
+	return ok && err == nil
 }
 
 // A meeting ends the leader once, when everybody who needs that has come or has left.

@@ -18,7 +18,7 @@ func generation(v marathon.Version) string { return fmt.Sprintf("%d.%d", v.Major
 
 var (
 	table     report
-	onlyCases = flag.String("case", "", "run only the cases whose name contains this")
+	onlyCases = flag.String("case", "", "run only the cases whose name matches this expression")
 )
 
 func TestMain(m *testing.M) {

@@ -66,7 +66,7 @@ func (k testCase) fits(v marathon.Version) bool {
 }
 
 // patience is how long a case waits for something that Marathon does by itself.
-const patience = 60 * time.Second
+const patience = 90 * time.Second
 
 // allCases lists every case, theme by theme.
 func allCases() []testCase {
