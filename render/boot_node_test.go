@@ -92,6 +92,21 @@ func TestAMasterWithDataFormsNothing(t *testing.T) {
 	})
 }
 
+func TestWhereAVolumeIsALinkTheNodeIsToldWhereItLeads(t *testing.T) {
+	t.Parallel()
+	eachShell(t, func(t *testing.T, path string) {
+		m := newMarathon(t)
+		m.masters()
+		b := newBoot(t, path, localCluster(t), spec.Master, m.URL)
+		volume := openDir(t)
+		if err := os.Symlink(volume, filepath.Join(b.sandbox, "esdata")); err != nil {
+			t.Fatal(err)
+		}
+		out, _ := b.mustStart(t)
+		wantLines(t, out, fmt.Sprintf("path.data: %q", filepath.Join(volume, "data")))
+	})
+}
+
 func TestAMasterThatDiedBeforeTheClusterFormedComesBackWithTheSameList(t *testing.T) {
 	t.Parallel()
 	m := newMarathon(t)

@@ -24,6 +24,8 @@ become_user() {
 	if [ -n "$data" ]; then
 		mkdir -p "$data" 2>/dev/null && [ -w "$data" ] ||
 			die 74 "user $(id -un) cannot write $data; give the volume to that user"
+		# A volume may be a link: the security manager of Elasticsearch 5, from Java 9 on, knows only the path it is told.
+		data=$(cd "$data" && pwd -P)
 	else
 		data=$sandbox/data
 		mkdir -p "$data"
