@@ -1,5 +1,5 @@
 # make test does all the set-up it needs and runs everything; make quick is the half without servers.
-.PHONY: test quick setup lint build demo bench fuzz clean
+.PHONY: test quick conformance setup lint build demo bench fuzz clean
 
 export CGO_ENABLED ?= 1
 
@@ -11,6 +11,11 @@ test: setup lint ## everything, with real Marathon, git, HAProxy and Elasticsear
 
 quick: ## no servers, no set-up
 	go test ./...
+
+conformance: ## every case of marathonsink/sinktest: simulator beside real Marathon 1.11, 1.8, 1.7, 1.5 (make test: real 1.11 and 1.5)
+	@mkdir -p .cache; ESFLEET_E2E=1 ESFLEET_CONFORMANCE=$(CURDIR)/.cache/conformance.txt \
+	  go test -count=1 -timeout 40m -run 'TestTheSimulatorPasses|TestARealMarathonPasses|TestRecordedStreams' ./marathonsink/sinktest; \
+	  ended=$$?; cat .cache/conformance.txt; exit $$ended
 
 setup: ## installs what the tests need and a fresh Debian machine lacks
 	sh test/setup/packages.sh

@@ -259,6 +259,18 @@ func (w *watch) kills() []marathon.TaskID {
 	return ids
 }
 
+// count is how often an event was told.
+func (w *watch) count(kind string) (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, ev := range w.events {
+		if ev.kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
 // killsOf counts how often an instance ended.
 func (w *watch) killsOf(id marathon.InstanceID) (n int) {
 	for _, t := range w.kills() {
