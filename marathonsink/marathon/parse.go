@@ -50,12 +50,8 @@ func ParseApp(raw []byte) (*App, error) {
 	app.Tasks = l.Tasks
 	app.TasksRunning = l.TasksRunning
 	app.LastTaskFailure = l.LastTaskFailure.Message
-	if app.Doc, err = parseDoc(raw); err != nil {
-		return nil, fmt.Errorf("read app %s: %w", app.ID, err)
-	}
-	for _, key := range volatile {
-		delete(app.Doc, key)
-	}
+	// Numbers stay as they were written: 0.30000000000000004 must not become something else on the way.
+	app.Doc = (&builder{in: raw}).doc(volatile)
 	return app, nil
 }
 
@@ -166,17 +162,6 @@ func ParseInfo(raw []byte) (Info, error) {
 		return Info{}, fmt.Errorf("read /v2/info: %w", err)
 	}
 	return Info{Version: v, Leader: i.Leader, FrameworkID: i.FrameworkID, Role: i.Config.Role, Raw: bytes.Clone(raw)}, nil
-}
-
-// parseDoc keeps numbers as they were written: 0.30000000000000004 must not become something else on the way.
-func parseDoc(raw []byte) (Doc, error) {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	var doc Doc
-	if err := dec.Decode(&doc); err != nil {
-		return nil, err
-	}
-	return doc, nil
 }
 
 // wholeNumber accepts 3 and 3.0, and reads an absent number as 0.
