@@ -16,7 +16,7 @@ const preRun = "#!/bin/sh\necho \"$ESFLEET_NODE_NAME\" >prepared\n"
 // blobs holds the content of every file that the clusters below refer to.
 func blobs(contents ...string) snapshot.Memory {
 	m := snapshot.Memory{}
-	for _, c := range append(contents, preRun, "quick,fast\n", smallJVM) {
+	for _, c := range append(contents, preRun, "quick,fast\n") {
 		m[snapshot.BlobIDOf([]byte(c))] = []byte(c)
 	}
 	return m

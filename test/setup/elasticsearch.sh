@@ -8,7 +8,8 @@
 set -eu
 
 cache=${ESFLEET_ES_ARCHIVES:-$(cd "$(dirname "$0")/../.." && pwd)/.cache/elasticsearch}
-[ $# -gt 0 ] || set -- elasticsearch:7.17.28 elasticsearch:6.8.23
+[ $# -gt 0 ] || set -- elasticsearch:2.4.6 elasticsearch:5.6.16 elasticsearch:6.8.23 elasticsearch:7.10.2 \
+	elasticsearch:7.17.28 elasticsearch:8.19.21 opensearch:2.11.0
 
 # coordinate DISTRIBUTION VERSION: full archives up to 5.x, later the ones that the distributions test themselves with.
 coordinate() {
@@ -32,8 +33,9 @@ for want in "$@"; do
 	mkdir -p "$cache"
 	work=$(mktemp -d "$cache/unpack.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
-	mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy -Dartifact="$artifact" -DoutputDirectory="$work/zip"
+	mvn -q -B -Dstyle.color=never org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy -Dartifact="$artifact" -DoutputDirectory="$work/zip"
 	unzip -q "$work"/zip/*.zip -d "$work/out"
+	mkdir -p "$work/out/$distribution-$version/plugins" # 2.x does not start without
 	chmod -R a+rX "$work/out"
 	mv "$work/out/$distribution-$version" "$home"
 	rm -rf "$work"
