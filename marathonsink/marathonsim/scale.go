@@ -29,7 +29,7 @@ func (s *Sim) proceedScale(act *action) bool {
 		}
 	}
 	for _, in := range act.dying {
-		if in.live() && (in.state != condUnreachable || !s.ver.keepsRunSpec) { // from 1.8 nobody waits for a lost agent
+		if in.live() && (in.state != condUnreachable || s.ver.waitsForLost) {
 			return false
 		}
 	}

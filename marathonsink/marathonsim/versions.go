@@ -23,6 +23,8 @@ type traits struct {
 	// falseScaleUp: while a launcher is alive a stopped resident counts as started, so that scaling up "succeeds"
 	// without starting anything (1.4 to 1.7).
 	falseScaleUp bool
+	// waitsForLost: a scale-down waits for the end of a task whose agent is lost (1.5).
+	waitsForLost bool
 	// ignoresKillWhileLocked: a plain DELETE of a task of a locked app answers 200 and does nothing (up to 1.7).
 	ignoresKillWhileLocked bool
 	// healthyCount: a restart counts only healthy instances as running, and left-overs as surplus (1.10).
@@ -45,7 +47,7 @@ func traitsOf(v marathon.Version) traits {
 		v: v, hasRole: at(1, 9, 0), hasCheck: at(1, 8, 0), hasLimits: at(1, 10, 0), hasIPProtocol: at(1, 6, 0),
 		derivedResidency: at(1, 6, 0), maxLaunchDelay: 3600,
 		unreachableZero: at(1, 5, 1) || (v.Minor == 4 && v.Patch >= 9), operatorIS: at(1, 6, 0), doubles: at(1, 8, 0),
-		keepsRunSpec: at(1, 8, 0), purgesOnCancel: !at(1, 8, 0), falseScaleUp: !at(1, 8, 0),
+		keepsRunSpec: at(1, 8, 0), purgesOnCancel: !at(1, 8, 0), falseScaleUp: !at(1, 8, 0), waitsForLost: !at(1, 6, 0),
 		ignoresKillWhileLocked: !at(1, 8, 0), healthyCount: at(1, 10, 0), replacesDeadOld: at(1, 10, 0),
 		conflictOpensLock: at(1, 10, 0), restartMovesConfig: at(1, 11, 0), rollbackOldStamp: at(1, 9, 0),
 		details404: at(1, 9, 0), residentMessages: at(1, 6, 0), cancelReason: at(1, 6, 0),

@@ -31,7 +31,7 @@ var agentCases = []testCase{
 		e.must(e.target.Control.BackAgent(lost.Host))
 		e.until("a", "as before", func(a *marathon.App) bool { return untouched(before, a) })
 	}},
-	{name: "stopping an unreachable task ends at once, and it is killed when its agent returns", source: "marathon-lab-roll E23 scale=true", since: version(1, 8, 0), how: alone, run: func(e *env) {
+	{name: "stopping an unreachable task ends at once, and it is killed when its agent returns", source: "marathon-lab-roll E23 scale=true", since: version(1, 6, 0), how: alone, run: func(e *env) {
 		before := e.upOneByOne(with(e.node("a", 2, "1"), unique()))
 		lost := before.Tasks[0]
 		e.loseHostOf(lost)
@@ -43,7 +43,7 @@ var agentCases = []testCase{
 		e.must(e.target.Control.BackAgent(lost.Host))
 		e.until("a", "with a left-over", func(a *marathon.App) bool { now := find(a, lost.ID.Instance()); return now != nil && now.Suspended() })
 	}},
-	{name: "up to 1.7 stopping an unreachable task waits for its agent", source: "marathon-lab-roll E23 scale=true", until: version(1, 8, 0), how: alone, run: func(e *env) {
+	{name: "up to 1.5 stopping an unreachable task waits for its agent", source: "marathon-lab-roll E23 scale=true", until: version(1, 6, 0), how: alone, run: func(e *env) {
 		before := e.upOneByOne(with(e.node("a", 2, "1"), unique()))
 		lost := before.Tasks[0]
 		e.loseHostOf(lost)

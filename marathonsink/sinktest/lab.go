@@ -185,7 +185,7 @@ func (l *Lab) start(t testing.TB, parent string, slot int, o LabOptions) {
 	if err := syscall.Flock(int(turn.Fd()), syscall.LOCK_EX); err != nil {
 		t.Fatal(err)
 	}
-	p := freePorts(t, 4)
+	p := freePorts(t, slot, 4)
 	args := []string{"start", "--version", o.Version, "--dir", l.dir, "--agents", agents,
 		"--port", p[0], "--control-port", p[1], "--mesos-port", p[2], "--zk-port", p[3]}
 	if len(o.Flags) > 0 {
@@ -238,17 +238,19 @@ func labAgents(slot, n int) []byte {
 
 func labHost(slot, i int) string { return fmt.Sprintf("127.0.%d.%d", slot, 11+i) }
 
-// freePorts are ports that nobody listened on a moment ago.
-func freePorts(t testing.TB, n int) []string {
+// freePorts are n ports of a slot's own that nobody listens on. They lie below those that connections begin from, so
+// that they are still free when Marathon is started again.
+func freePorts(t testing.TB, slot, n int) []string {
 	t.Helper()
 	var ports []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+	for p := 22000 + 20*slot; p < 22020+20*slot && len(ports) < n; p++ {
+		if l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(p)); err == nil {
+			_ = l.Close()
+			ports = append(ports, strconv.Itoa(p))
 		}
-		defer l.Close()
-		ports = append(ports, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+	}
+	if len(ports) < n {
+		t.Fatalf("the ports from %d on are taken", 22000+20*slot)
 	}
 	return ports
 }
