@@ -14,6 +14,6 @@
 // scalecheck.go the life of an instance; checks.go health and readiness; versions.go every difference between
 // Marathons.
 //
-// Not simulated: pods, groups written with their apps, secrets, images, a standby that proxies, and up to 1.7 the
-// restart that runs away when it needs a new reservation.
+// Not simulated: pods, groups written with their apps, secrets, images, a standby that proxies, and a deployment that
+// claims success because an inner call took longer than three seconds.
 package marathonsim
