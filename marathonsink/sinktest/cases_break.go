@@ -206,7 +206,7 @@ func (e *env) freshGate() *marathon.App {
 
 // pollApps reads the list of apps until it is stopped, and counts the answers. Each must have the app.
 func (e *env) pollApps(id marathon.AppID, stop *atomic.Bool) (answers int) {
-	for ; !stop.Load(); time.Sleep(20 * time.Millisecond) {
+	for ; !stop.Load(); time.Sleep(100 * time.Millisecond) {
 		a, err := e.try("GET", "/v2/apps", "")
 		if err != nil || a.status != 200 {
 			continue

@@ -113,7 +113,7 @@ func (e *env) gateAt(name string, node marathon.InstanceID, path string, passes 
 func (e *env) stays(name string, long time.Duration, what string, is func(*marathon.App) bool) *marathon.App {
 	e.Helper()
 	var a *marathon.App
-	for end := time.Now().Add(long); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(long); time.Now().Before(end); time.Sleep(250 * time.Millisecond) {
 		if a = e.get(name); !is(a) {
 			e.Fatalf("%s is no longer %s: deployments %v, tasks %s", a.ID, what, a.Deployments, e.told(a))
 		}

@@ -209,7 +209,7 @@ func (e *env) until(name, what string, done func(*marathon.App) bool) *marathon.
 func (e *env) eventually(ask func() (complaint string)) {
 	e.Helper()
 	deadline := time.After(patience)
-	tick := time.NewTicker(50 * time.Millisecond)
+	tick := time.NewTicker(200 * time.Millisecond) // many cases ask one Marathon at once
 	defer tick.Stop()
 	for {
 		complaint := ask()
