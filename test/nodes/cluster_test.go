@@ -52,8 +52,11 @@ func newCluster(t testing.TB, r release, replicas int, more string) *cluster {
 			Hostname: p.agent(i + 1), CPUs: 8, Mem: 16384, Disk: 100_000, Ports: []marathonsim.PortRange{{First: 31000, Last: 31999}},
 		})
 	}
-	// A node that was wiped is missed by nobody but this check.
-	c.sim = marathonsim.New(marathonsim.Options{Agents: agents, Runner: runner, ScaleCheck: 2 * time.Second})
+	c.sim = marathonsim.New(marathonsim.Options{
+		Agents: agents, Runner: runner,
+		ScaleCheck:   2 * time.Second, // by nothing else a wiped node is missed
+		ChecksWithin: 500 * time.Millisecond,
+	})
 	t.Cleanup(c.sim.Close)
 	server := httptest.NewServer(c.sim)
 	t.Cleanup(server.Close)

@@ -19,7 +19,7 @@ import (
 )
 
 // places bounds how many of these tests may run on one machine at once; each has a folder and addresses of its own.
-const places = 4
+const places = 16
 
 // A place is where a test's nodes live. The next run finds it again and ends what a killed one has left there: nodes
 // are sessions of their own, and one that still answered would be taken for the new one.
@@ -63,6 +63,15 @@ func newPlace(t testing.TB) *place {
 
 // agent is the address of the place's n-th machine, from 1.
 func (p *place) agent(n int) string { return fmt.Sprintf("127.0.%d.%d", 80+p.slot, 10+n) }
+
+// firstAgents are those of all places.
+func firstAgents() []string {
+	var out []string
+	for slot := 1; slot <= places; slot++ {
+		out = append(out, (&place{slot: slot}).agent(1))
+	}
+	return out
+}
 
 // folder is one that every user may write.
 func (p *place) folder(name string) string {

@@ -17,12 +17,13 @@ import (
 func TestARealNodeOfEachVersionIsWhatGitSays(t *testing.T) {
 	for _, name := range []string{"2.4.6", "5.6.16", "6.8.23", "7.10.2", "7.17.28", "8.19.21", "opensearch 2.11.0"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			began := time.Now()
 			r := releaseOf(t, name)
 			url, sum := servePlugin(t, r, "lab-nothing")
 			c := newCluster(t, r, 1, fmt.Sprintf(`plugins: [{name: lab-nothing, url: %q, sha512: %s}]
-overrides: [{hosts: ["127.0.81.11", "127.0.82.11", "127.0.83.11", "127.0.84.11"], settings: {indices.recovery.max_bytes_per_sec: 20mb}}]
-`, url, sum))
+overrides: [{hosts: [%s], settings: {indices.recovery.max_bytes_per_sec: 20mb}}]
+`, url, sum, strings.Join(firstAgents(), ", ")))
 			c.create()
 			n := c.nodes(1)[0]
 			settings := n.isWhatGitSays(true)
