@@ -44,6 +44,9 @@ overrides: [{hosts: [%s], settings: {indices.recovery.max_bytes_per_sec: 20mb}}]
 			if got := n.uuid(); got != uuid {
 				t.Errorf("cluster %s became %s", uuid, got)
 			}
+			if t.Failed() {
+				return
+			}
 			t.Logf("%s: green; roles %s; %d settings, 3 attributes and plugins %s as git says; came back after kill -9; %.0f s",
 				name, roleWords(n), settings, plugins, time.Since(began).Seconds())
 		})

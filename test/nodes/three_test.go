@@ -36,6 +36,9 @@ func TestThreeNodesWithoutMastersOfTheirOwnAreOneCluster(t *testing.T) {
 			c.record(uuid)
 			c.wiped(nodes[2]).isWhatGitSays(false)
 			c.isUnharmed(uuid)
+			if t.Failed() {
+				return
+			}
 			t.Logf("%s: 3 nodes, one cluster %s under %s, %d settings as git says, formed in %.0f s; after kill -9 and a wiped node still %d documents; %.0f s",
 				name, uuid, master, settings, formed.Seconds(), documents, time.Since(began).Seconds())
 		})
