@@ -15,7 +15,13 @@ func refuses(name string, more marathon.Doc, reason string) testCase {
 			queue, err := e.c.Queue(e.ctx)
 			e.must(err)
 			for _, q := range queue {
-				if q.App == e.id("a") && q.Offers > 0 && q.Rejections[reason] == q.Offers {
+				others := 0
+				for r, n := range q.Rejections {
+					if r != reason {
+						others += n
+					}
+				}
+				if q.App == e.id("a") && q.Rejections[reason] > 0 && others == 0 {
 					return ""
 				}
 			}
