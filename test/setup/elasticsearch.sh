@@ -33,7 +33,7 @@ for want in "$@"; do
 	mkdir -p "$cache"
 	work=$(mktemp -d "$cache/unpack.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
-	mvn -q -B -Dstyle.color=never org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy -Dartifact="$artifact" -DoutputDirectory="$work/zip"
+	mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy -Dartifact="$artifact" -DoutputDirectory="$work/zip"
 	unzip -q "$work"/zip/*.zip -d "$work/out"
 	mkdir -p "$work/out/$distribution-$version/plugins" # 2.x does not start without
 	chmod -R a+rX "$work/out"
