@@ -173,7 +173,9 @@ func (l *law) sent(d *daemon, r *http.Request, body []byte) (done func(*http.Res
 		note(res, err)
 		var body []byte
 		if err == nil {
-			x.status = res.StatusCode
+			if x.status = res.StatusCode; x.status == http.StatusConflict && !l.staleReads {
+				l.breaks("%s %s: 409; who looks first is never told so", r.Method, r.URL)
+			}
 			body, err = hear(res)
 			l.owns(d, res, body)
 		}

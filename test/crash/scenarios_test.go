@@ -127,6 +127,8 @@ var scenarios = []scenario{
 		w.edit(logs, "queries.cache.size: 5%", "queries.cache.size: 6%")
 		w.edit(logs, kibanaImage, "kibana/kibana:7.17.29")
 	}, ends: plan.RuleNeedsRoll},
+	{name: "fewer data nodes are held", setup: created, story: edited(logs, moreData, replicas(moreData, "2")), quiet: true,
+		ends: plan.RuleScaleInDrain},
 	{name: "a cluster vanishes from git", clusters: []string{logs, catalog}, setup: created, story: func(w *world) {
 		for path := range w.files {
 			if strings.HasPrefix(path, strings.TrimSuffix(logs, "cluster.yaml")) {
@@ -177,6 +179,10 @@ var scenarios = []scenario{
 		created(w)
 		w.edit(logs, "purpose: online", "drift: report\npurpose: online")
 	}, story: edited(logs, kibanaImage, "kibana/kibana:7.17.29"), quiet: true, ends: plan.RuleReportOnly},
+	{name: "someone edits an app between the look and the step", setup: created, story: func(w *world) {
+		w.edit(logs, kibanaImage, "kibana/kibana:7.17.29")
+		w.between = func() { w.must(200, http.MethodPut, "/v2/apps/search/logs/kibana", `{"env":{"HAND":"made"}}`) }
+	}, ends: "search/logs converged"},
 	{name: "someone edits an app by hand", setup: created, story: func(w *world) {
 		w.must(200, http.MethodPut, "/v2/apps/search/logs/kibana", `{"env":{"HAND":"made"}}`)
 	}, ends: "search/logs converged"},

@@ -36,6 +36,8 @@ type world struct {
 	input  *reconcile.Input // of files; nil once they change
 	daemon *daemon
 	deaths int
+	// between, if not nil, happens once, after a look and before its step.
+	between func()
 
 	// kill, if not nil, is when the daemon dies, once.
 	kill    *kill
@@ -253,6 +255,10 @@ func (w *world) turn() (*reconcile.View, []reconcile.Done) {
 	}
 	v := w.daemon.r.Look(w.t.Context(), w.commit())
 	w.law.looked(v)
+	if f := w.between; f != nil {
+		w.between = nil
+		f()
+	}
 	done := w.daemon.r.Act(w.t.Context(), v)
 	w.law.acted(v, done)
 	return v, done
