@@ -64,7 +64,7 @@ var malformedCases = []testCase{
 	sent("an unknown word is named with its path", "marathon-lab-api §4 enum", "PUT", "/v2/apps{a}", `{"cmd":"sleep 1","killSelection":"NONE"}`, 422, "/killSelection"),
 	sent("an app needs something to run", "marathon-lab-api §8 bare PUT", "PUT", "/v2/apps{none}", `{"instances":0}`, 422, "AppDefinition must either contain one of 'cmd' or 'args', and/or a 'container'."),
 	sent("an object where a list is due is refused", "marathon-lab-api §4 object instead of array", "PUT", "/v2/apps", `{"id":"/x"}`, 422, "error.expected.jsarray"),
-	since(1, 8, sent("a member without an id is refused", "marathon-lab-api §4 member without id", "PUT", "/v2/apps", `[{"cmd":"sleep 1"}]`, 422, "App Update must have app id set")),
+	since(1, 9, sent("a member without an id is refused", "marathon-lab-api §4 member without id", "PUT", "/v2/apps", `[{"cmd":"sleep 1"}]`, 422, "App Update must have app id set")),
 	sent("secrets need a feature", "marathon-lab-api §1 secrets", "PUT", "/v2/apps{a}", `{"cmd":"sleep 1","secrets":{"s":{"source":"p"}}}`, 422, "Feature secrets is not enabled"),
 	sent("uris and fetch together are refused", "marathon-lab-api §1 uris + fetch", "PUT", "/v2/apps{none}", `{"cmd":"sleep 1","uris":["http://x/a"],"fetch":[{"uri":"http://x/b"}]}`, 422, "/uris"),
 	sent("uris and fetch together in an update are a server error", "marathon §9 uris and fetch", "PUT", "/v2/apps{a}", `{"uris":["http://x/a"],"fetch":[{"uri":"http://x/b"}]}`, 500, "cannot specify both uris and fetch fields"),
