@@ -52,7 +52,7 @@ func (s *Sim) BackAgent(hostname string) error {
 				s.statusUpdate(in, "TASK_RUNNING", "")
 				s.instanceChanged(in, condRunning)
 			}
-			if in.goal != goalRunning {
+			if in.goal != goalRunning && !s.ver.waitsForLost {
 				s.kill(in, in.goal)
 			}
 		}

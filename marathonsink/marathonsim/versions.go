@@ -23,7 +23,8 @@ type traits struct {
 	// falseScaleUp: while a launcher is alive a stopped resident counts as started, so that scaling up "succeeds"
 	// without starting anything (1.4 to 1.7).
 	falseScaleUp bool
-	// waitsForLost: a scale-down waits for the end of a task whose agent is lost (1.5).
+	// waitsForLost: a scale-down waits for the end of a task whose agent is lost, and nobody kills it when the agent is
+	// back (1.5).
 	waitsForLost bool
 	// ignoresKillWhileLocked: a plain DELETE of a task of a locked app answers 200 and does nothing (up to 1.7).
 	ignoresKillWhileLocked bool
