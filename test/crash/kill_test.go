@@ -71,6 +71,9 @@ func killEverywhere(t *testing.T, s scenario) row {
 	if s.ends != "" && !strings.Contains(want.phases, s.ends) {
 		t.Errorf("undisturbed it ends with %q, want %q", want.phases, s.ends)
 	}
+	if s.mayLack != "" && !slices.Contains(want.effects, s.mayLack) {
+		t.Errorf("undisturbed it writes %q, without %s", want.effects, s.mayLack)
+	}
 	if want.calls == 0 || len(want.effects) == 0 && !s.quiet {
 		t.Fatalf("nothing happens: %+v", want)
 	}
