@@ -126,6 +126,7 @@ var leaderCases = []testCase{
 	}},
 	{name: "an open roll kills one more under the next leader, gate closed or not", source: "marathon-lab-roll E25; marathon-lab-old §4 leader change", how: leaders, run: func(e *env) {
 		w, _, d := e.beginRoll(3)
+		e.until("a", "healthy", func(a *marathon.App) bool { current, _, _ := by(a); return len(current) == 1 && healthy(&current[0]) })
 		kills := len(w.kills())
 		e.changeLeader()
 		a := e.until("a", "one further", func(a *marathon.App) bool { current, old, _ := count(a); return current == 2 && old == 1 })
