@@ -85,6 +85,7 @@ func (s simNode) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(time.Duration(pause) * time.Second):
+			//lint:ignore ST1005 Mesos' words
 			return errors.New("Command exited with status 3")
 		}
 	}

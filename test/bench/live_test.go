@@ -307,16 +307,7 @@ func (w *world) ServeHTTP(out http.ResponseWriter, r *http.Request) {
 	_, _ = io.CopyBuffer(struct{ io.Writer }{out}, res.Body, make([]byte, 64<<10))
 }
 
-// phases counts the clusters of a view by phase.
-func phases(v *reconcile.View) map[plan.Phase]int {
-	out := map[plan.Phase]int{}
-	for _, c := range v.Clusters {
-		out[c.Plan.Phase]++
-	}
-	return out
-}
-
-// clusterIDs are a view's clusters that are not converged, sorted.
+// unconverged are a view's clusters that are not converged, sorted.
 func unconverged(v *reconcile.View) []string {
 	var out []string
 	for _, c := range v.Clusters {

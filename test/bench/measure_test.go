@@ -19,15 +19,6 @@ type cost struct {
 	bytes     uint64 // allocated
 }
 
-// measure runs f rounds times and gives the median of each part of the cost.
-func measure(rounds int, f func()) cost {
-	all := make([]cost, rounds)
-	for i := range all {
-		all[i] = once(f)
-	}
-	return median(all)
-}
-
 func once(f func()) cost {
 	var before, after runtime.MemStats
 	runtime.GC() // the garbage of others is not ours to collect
