@@ -153,9 +153,9 @@ func TestTheWorldsFaultsHappenWhenTheyShallAndEnd(t *testing.T) {
 				t.Errorf("%s: %s: tasks are %v, want %v", at, what, got, states)
 			}
 		}
-		before := l.tasks("/es")
 		expect(29*time.Second, "before", "RUNNING")
-		if before = l.tasks("/es"); len(before) != 5 {
+		before := l.tasks("/es")
+		if len(before) != 5 {
 			t.Fatalf("%d tasks", len(before))
 		}
 		expect(50*time.Second, "a task came back", "RUNNING")

@@ -96,7 +96,7 @@ func (l *Lab) AwaitLeader() error {
 		case 80:
 			_ = syscall.Kill(pid, syscall.SIGKILL) // it may end by itself meanwhile
 		case 160:
-			return fmt.Errorf("Marathon %d does not end", pid)
+			return fmt.Errorf("process %d of Marathon does not end", pid)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
