@@ -12,7 +12,7 @@ test: setup lint ## everything, with real Marathon, git, HAProxy and Elasticsear
 quick: ## no servers, no set-up
 	go test ./...
 
-conformance: ## every case of marathonsink/sinktest: simulator beside real Marathon 1.11, 1.8, 1.7, 1.5 (make test: real 1.11 and 1.5)
+conformance: ## every case of marathonsink/sinktest: simulator beside real Marathon 1.11, 1.8, 1.7, 1.5 (make test: the simulators, and the API of real 1.11 and 1.5)
 	@mkdir -p .cache; ESFLEET_E2E=1 ESFLEET_CONFORMANCE=$(CURDIR)/.cache/conformance.txt \
 	  go test -count=1 -timeout 40m -run 'TestTheSimulatorPasses|TestARealMarathonPasses|TestRecordedStreams' ./marathonsink/sinktest; \
 	  ended=$$?; cat .cache/conformance.txt; exit $$ended

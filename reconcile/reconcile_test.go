@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -409,10 +408,7 @@ func TestALostAnswerIsLookedAtNotRepeated(t *testing.T) {
 // The daemon dies at every call of a creation: before it is sent, and after it was done but before its answer is heard. A
 // new one takes over. The end and the list of writes are those of the undisturbed run.
 func TestKilledAtAnyCallTheEndIsTheSame(t *testing.T) {
-	every := 5 // in the quick run only each fifth call
-	if os.Getenv("ESFLEET_E2E") != "" {
-		every = 1
-	}
+	const every = 5 // each call of many scenarios: test/crash
 	var want string
 	var writes []string
 	calls := 0

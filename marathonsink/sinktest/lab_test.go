@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// TestARealMarathonPasses starts the newest and the oldest one that can be had; for the whole table, all four.
+// TestARealMarathonPasses holds the API of the newest and the oldest one that can be had against the suite; for the whole
+// table (make conformance) all cases on all four.
 func TestARealMarathonPasses(t *testing.T) {
 	whole := os.Getenv(envReport) != ""
 	at := make(chan struct{}, 2) // how many Marathons run at once
@@ -26,7 +27,7 @@ func TestARealMarathonPasses(t *testing.T) {
 			cmd := nodes.serve(t)
 			// With the defaults of two and five minutes the cases would only wait.
 			lab := StartLab(t, LabOptions{Version: short, Agents: suiteAgents, Flags: labFlags(short)})
-			inLab(t, v, Target{URL: lab.URL, Nodes: nodes, NodeCmd: cmd, Agents: lab.Agents, Control: lab}, col)
+			inLab(t, v, Target{URL: lab.URL, Nodes: nodes, NodeCmd: cmd, Agents: lab.Agents, Control: lab}, col, whole)
 		})
 	}
 }
