@@ -2,8 +2,8 @@ package e2e_test
 
 import (
 	"maps"
-	"slices"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
