@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,9 +16,10 @@ import (
 // A looper runs the loop in the background of a bubble and remembers when it looked.
 type looper struct {
 	t      *testing.T
-	looks  []time.Time
+	mu     sync.Mutex
+	looks  []time.Time      // guarded by mu
+	input  *reconcile.Input // guarded by mu
 	wake   chan struct{}
-	in     *reconcile.Input
 	ended  chan error
 	cancel context.CancelFunc
 }
@@ -24,9 +27,11 @@ type looper struct {
 func loop(t *testing.T, p *pool, pace reconcile.Pace, in *reconcile.Input) *looper {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	l := &looper{t: t, wake: make(chan struct{}, 1), in: in, ended: make(chan error, 1), cancel: cancel}
+	l := &looper{t: t, wake: make(chan struct{}, 1), input: in, ended: make(chan error, 1), cancel: cancel}
 	go func() {
-		l.ended <- p.reconciler(nil).Run(ctx, pace, func() *reconcile.Input { return l.in }, l.wake, func(*reconcile.View, []reconcile.Done) bool {
+		l.ended <- p.reconciler(nil).Run(ctx, pace, func() *reconcile.Input { return l.in() }, l.wake, func(*reconcile.View, []reconcile.Done) bool {
+			l.mu.Lock()
+			defer l.mu.Unlock()
 			l.looks = append(l.looks, time.Now())
 			return false
 		})
@@ -34,15 +39,35 @@ func loop(t *testing.T, p *pool, pace reconcile.Pace, in *reconcile.Input) *loop
 	return l
 }
 
+func (l *looper) in() *reconcile.Input {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.input
+}
+
+// give hands the loop another fleet.
+func (l *looper) give(in *reconcile.Input) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.input = in
+}
+
+// seen are the times of all looks so far.
+func (l *looper) seen() []time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.looks)
+}
+
 // during lets time pass and gives when, after its start, the loop looked.
 func (l *looper) during(d time.Duration) []time.Duration {
 	l.t.Helper()
 	synctest.Wait()
-	before, start := len(l.looks), time.Now()
+	before, start := len(l.seen()), time.Now()
 	time.Sleep(d)
 	synctest.Wait()
 	var out []time.Duration
-	for _, at := range l.looks[before:] {
+	for _, at := range l.seen()[before:] {
 		out = append(out, at.Sub(start))
 	}
 	return out
@@ -69,8 +94,8 @@ func quiet(t *testing.T) *looper {
 	mustConverge(t, p.converge(p.reconciler(nil), in))
 	l := loop(t, p, reconcile.Pace{}, &in)
 	synctest.Wait()
-	if len(l.looks) != 1 {
-		t.Fatalf("looked %d times at once", len(l.looks))
+	if len(l.seen()) != 1 {
+		t.Fatalf("looked %d times at once", len(l.seen()))
 	}
 	return l
 }
@@ -146,13 +171,13 @@ func TestManyWakesAreOneLook(t *testing.T) {
 func TestEventsWithoutEndDoNotKeepItFromLooking(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := quiet(t)
-		before := len(l.looks)
+		before := len(l.seen())
 		for range 600 {
 			l.poke()
 			time.Sleep(100 * time.Millisecond)
 		}
 		synctest.Wait()
-		if n := len(l.looks) - before; n < 100 || n > 240 {
+		if n := len(l.seen()) - before; n < 100 || n > 240 {
 			t.Errorf("%d looks in a minute full of events; at most one per 250 ms, and never none", n)
 		}
 		_ = l.stop()
@@ -167,7 +192,7 @@ func TestWithoutAFleetItLooksAtNothingAndAWakeBringsOne(t *testing.T) {
 			t.Fatalf("looks at %v with %d calls", got, p.wire.calls)
 		}
 		in := fleet(t, nil)
-		l.in = &in
+		l.give(&in)
 		l.poke()
 		if got := l.during(time.Second); len(got) == 0 || got[0] != 250*time.Millisecond {
 			t.Errorf("the first commit was looked at %v after it came", got)
@@ -204,8 +229,8 @@ func TestStoppedInALookItTakesNoStep(t *testing.T) {
 		if err := l.stop(); !errors.Is(err, context.Canceled) {
 			t.Errorf("ended with %v", err)
 		}
-		if n := p.wire.count(); n != 0 || len(l.looks) != 0 {
-			t.Errorf("%d writes and %d looks after the end", n, len(l.looks))
+		if n := p.wire.count(); n != 0 || len(l.seen()) != 0 {
+			t.Errorf("%d writes and %d looks after the end", n, len(l.seen()))
 		}
 	})
 }
