@@ -1,5 +1,5 @@
 # make test does all the set-up it needs and runs everything; make quick is the half without servers.
-.PHONY: test quick conformance setup lint build demo bench fuzz clean
+.PHONY: test quick crash conformance setup lint build demo bench fuzz clean
 
 export CGO_ENABLED ?= 1
 
@@ -11,6 +11,9 @@ test: setup lint ## everything, with real Marathon, git, HAProxy and Elasticsear
 
 quick: ## no servers, no set-up
 	go test ./...
+
+crash: ## the daemon killed at every call of every scenario, and a minute of random histories; make test takes a sample
+	ESFLEET_E2E=all go test -count=1 -timeout 60m -v ./test/crash
 
 conformance: ## every case of marathonsink/sinktest: simulator beside real Marathon 1.11, 1.8, 1.7, 1.5 (make test: the simulators, and the API of real 1.11 and 1.5)
 	@mkdir -p .cache; ESFLEET_E2E=1 ESFLEET_CONFORMANCE=$(CURDIR)/.cache/conformance.txt \
