@@ -12,7 +12,7 @@ type Desired struct {
 	ID   spec.ClusterID
 	Spec *spec.Cluster
 	Apps []App
-	// IndexTemplates are the reliability rules for Elasticsearch ≥ 5, where elasticsearch.yml may not hold index settings.
+	// IndexTemplates are the reliability rules, which elasticsearch.yml cannot hold from 5 on, and not in full before.
 	IndexTemplates []IndexTemplate
 }
 

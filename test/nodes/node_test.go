@@ -82,8 +82,11 @@ func (c *cluster) nodes(count int) []*node {
 
 func (n *node) inGreen(count int) bool {
 	path := fmt.Sprintf("/_cluster/health?wait_for_status=green&wait_for_nodes=%d&timeout=1s&master_timeout=1s", count)
-	code, _, err := request(n.cluster.t, http.MethodGet, n.url+path, nil)
-	return err == nil && code == http.StatusOK
+	code, body, err := request(n.cluster.t, http.MethodGet, n.url+path, nil)
+	var health struct {
+		Moving *int `json:"relocating_shards"`
+	}
+	return err == nil && code == http.StatusOK && json.Unmarshal(body, &health) == nil && health.Moving != nil && *health.Moving == 0
 }
 
 // get fails the test unless the node answers 200.

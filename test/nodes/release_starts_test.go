@@ -97,8 +97,7 @@ func (c *cluster) restarted(old *node, count int) *node {
 func (n *node) takesTheReliabilityRules() {
 	t := n.cluster.t
 	t.Helper()
-	templates := n.cluster.desired.IndexTemplates
-	for _, tmpl := range templates {
+	for _, tmpl := range n.cluster.desired.IndexTemplates {
 		body, err := json.Marshal(tmpl.Body)
 		must(t, err)
 		if code, answer := send(t, http.MethodPut, n.url+"/"+tmpl.Path, body); code != http.StatusOK {
@@ -108,14 +107,12 @@ func (n *node) takesTheReliabilityRules() {
 	if code, answer := send(t, http.MethodPut, n.url+"/rules", []byte(`{"settings":{"number_of_shards":2}}`)); code != http.StatusOK {
 		t.Errorf("PUT /rules: %d %s", code, answer)
 	}
-	if answer := n.get("/rules/_settings?flat_settings=true"); len(templates) > 0 {
-		for _, want := range []string{`"index.number_of_replicas":"1"`, `"index.routing.allocation.total_shards_per_node":"2"`} {
-			if !bytes.Contains(answer, []byte(want)) {
-				t.Errorf("a new index lacks %s: %s", want, answer)
-			}
+	answer := n.get("/rules/_settings?flat_settings=true")
+	for _, want := range []string{`"index.number_of_replicas":"1"`, `"index.routing.allocation.total_shards_per_node":"2"`} {
+		if !bytes.Contains(answer, []byte(want)) {
+			t.Errorf("a new index lacks %s: %s", want, answer)
 		}
 	}
-	// Before 5.0 the rules are the node's settings; an index does not repeat those.
 	shards := n.get("/_cat/shards/rules?h=prirep")
 	if primaries, replicas := bytes.Count(shards, []byte("p")), bytes.Count(shards, []byte("r")); primaries != 2 || replicas != 2 {
 		t.Errorf("the index has %d primaries and %d replicas:\n%s", primaries, replicas, shards)
