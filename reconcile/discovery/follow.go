@@ -88,7 +88,8 @@ func (f *follower) look(ctx context.Context) time.Duration {
 	now := time.Now()
 	if err != nil {
 		f.status.lost(err)
-		f.say(fmt.Sprintf("Marathon does not tell of the masters, their last %d stay", len(f.backends.Servers)), "error", err.Error())
+		// Told once, however the error reads from try to try; the status page has the newest.
+		f.say("lost", fmt.Sprintf("Marathon does not tell of the masters, their last %d stay", len(f.backends.Servers)), "error", err.Error())
 	} else {
 		f.take(ReadingOf(app, leader, f.port, now))
 	}
@@ -115,15 +116,15 @@ func (f *follower) take(r Reading) {
 		f.told = ""
 		f.log.Info("masters changed", "change", c.String(), "servers", len(next.Servers), "leader", r.Leader)
 	case len(c.Kept) > 0:
-		f.say("a master is not shown and stays", "change", c.String(), "leader", r.Leader)
+		f.say("kept "+c.String(), "a master is not shown and stays", "change", c.String(), "leader", r.Leader)
 	default:
 		f.told = ""
 	}
 }
 
-// say logs what goes on for long only once.
-func (f *follower) say(text string, args ...any) {
-	if key := fmt.Sprint(text, args); key != f.told {
+// say logs what goes on for long only once: what has the key of the last thing told is the same thing.
+func (f *follower) say(key, text string, args ...any) {
+	if key != f.told {
 		f.told = key
 		f.log.Warn(text, args...)
 	}

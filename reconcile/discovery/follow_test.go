@@ -358,8 +358,8 @@ func TestMastersThatMovedWhileMarathonWasAwayAreFound(t *testing.T) {
 		s.tamper.set(func(m *tamper) { m.away = false })
 		s.wait(10 * time.Second)
 		s.want("Marathon is back", s.running())
-		if n := strings.Count(s.log.String(), "Marathon does not tell of the masters"); n != 1 {
-			t.Errorf("its absence was told %d times", n)
+		if n := strings.Count(s.log.String(), "Marathon does not tell of the masters, their last 3 stay"); n != 1 {
+			t.Errorf("its absence was told %d times\n%s", n, s.log.String())
 		}
 	})
 }
