@@ -263,6 +263,13 @@ type Cluster struct {
 	Overrides []Override
 	Checks    Checks
 	Rollout   Rollout
+	// Restart is a word; another one restarts every node once, and nothing else.
+	Restart string
+	// Replace lists nodes that are to be given up for blank ones elsewhere.
+	Replace    []Replacement
+	Retirement Retirement
+	// ClusterSettings are persistent settings of the running cluster, flat keys to text, kept as git says.
+	ClusterSettings map[string]string
 
 	// Settings are the cluster's own elasticsearch.yml, flattened to dotted keys; values are string, bool, json.Number or []any.
 	Settings map[string]any
@@ -344,6 +351,9 @@ type Nodes struct {
 	Disk     Bytes // persistent volume; 0 for ingest and coordinating
 	// DiskType is "root" or "mount" (Mesos' words for where a volume lies).
 	DiskType string
+	// Generation counts the apps that have held this component's data, from 1. Marathon never changes the resources of an
+	// app with volumes: another generation is another app, and the data moves over. Data nodes only.
+	Generation int
 	// Ports are fixed host ports; 0 lets Mesos choose.
 	HTTPPort, TransportPort int
 	// PerHost is how many nodes of this component may share a host; 1 is hostname:UNIQUE.
@@ -410,6 +420,8 @@ type KibanaSpec struct {
 type Indices struct {
 	Replicas           int // ≥ 1
 	TotalShardsPerNode int // 0: unbounded
+	// Delay is how long Elasticsearch waits for a node that left before it copies its shards anew: longer than a restart.
+	Delay time.Duration
 }
 
 // A Plugin is installed on every node before it starts.
@@ -435,8 +447,30 @@ type Checks struct {
 
 // Rollout is how changes spread.
 type Rollout struct {
+	// Canary is how many data nodes get a change first, Soak how long they run before the others follow.
 	Canary int
 	Soak   time.Duration
+	// Pause keeps the others waiting after the canaries, for as long as it is true.
+	Pause bool
+	// Hold is how long the volume of a node that left is kept.
+	Hold time.Duration
+	// SnapshotWithin demands a successful snapshot not older before a version is upgraded; 0: none is demanded.
+	SnapshotWithin time.Duration
+}
+
+// A Replacement names one node by Marathon's instance id, which is never given twice: when that instance is gone, the
+// replacement is done. LoseCopies accepts that copies go which exist nowhere else.
+type Replacement struct {
+	Pos        Pos
+	Instance   string
+	LoseCopies bool
+}
+
+// Retirement is what becomes of a retired cluster's volumes: with Destroy they are destroyed once the cluster has been
+// stopped for Grace; without, they are kept for ever.
+type Retirement struct {
+	Grace   time.Duration
+	Destroy bool
 }
 
 // A FileRef is a file of the Snapshot; its content is read by id when the bundle is made.
