@@ -56,9 +56,9 @@ func cluster(version spec.Version) *spec.Cluster {
 		Settings:  map[string]any{"action.auto_create_index": false, "path.repo": []any{"/mnt/backup"}},
 		PreRun:    &pre,
 		Files:     []spec.FileRef{fileRef("synonyms.txt", "quick,fast\n")},
-		Origins: map[string]spec.Pos{
+		Origins: spec.OriginsOf(map[string]spec.Pos{
 			"nodes.data.memory": {File: "groups/search/clusters/logs/cluster.yaml", Line: 9, Column: 32},
-		},
+		}),
 	}
 }
 

@@ -246,7 +246,7 @@ func perHost(n int, more [][]string) [][]string {
 func (r *renderer) origins(d *draft) map[string]spec.Pos {
 	out := map[string]spec.Pos{}
 	for path, from := range d.from {
-		if pos, ok := r.c.Origins[from]; ok {
+		if pos, ok := r.c.Origins.At(from); ok {
 			out[path] = pos
 		}
 	}

@@ -9,15 +9,22 @@ import (
 // A builder makes one Cluster of its layers.
 type builder struct {
 	*report
-	c *Cluster
+	*pool
+	c       *Cluster
+	written map[string]Pos // becomes the Cluster's Origins
 	// sealed is set when the Cluster is complete: what rules look up leaves no origin.
 	sealed bool
 }
 
 func (b *builder) origin(key string, p Pos) {
 	if p.Line > 0 && !b.sealed {
-		b.c.Origins[key] = p
+		b.written[key] = p
 	}
+}
+
+// seal says that the Cluster is complete.
+func (b *builder) seal() {
+	b.c.Origins, b.sealed = b.pool.origins(b.written), true
 }
 
 // build fills the Cluster from its layers. Values that are missing or were reported are left zero.
@@ -89,7 +96,7 @@ func (s section) nodes(c Component) *Nodes {
 	for _, row := range s.list("constraints") {
 		var words []string
 		for _, e := range row.node.entries {
-			words = append(words, e.value.text)
+			words = append(words, s.b.pool.text(e.value.text))
 		}
 		n.Constraints = append(n.Constraints, words)
 	}
@@ -128,9 +135,9 @@ func (b *builder) buildSmall(root section) {
 
 func (b *builder) buildLists(root section) {
 	for _, p := range root.list("plugins") {
-		pl := Plugin{Pos: p.pos(), Name: p.node.text}
+		pl := Plugin{Pos: p.pos(), Name: b.pool.text(p.node.text)}
 		if p.node.kind == mapNode {
-			pl.Name, pl.URL, pl.SHA512 = p.node.childText("name"), p.node.childText("url"), p.node.childText("sha512")
+			pl.Name, pl.URL, pl.SHA512 = b.pool.text(p.node.childText("name")), b.pool.text(p.node.childText("url")), b.pool.text(p.node.childText("sha512"))
 		}
 		b.c.Plugins = append(b.c.Plugins, pl)
 	}
@@ -138,11 +145,11 @@ func (b *builder) buildLists(root section) {
 		o := Override{Pos: p.pos()}
 		if h := p.node.child("hosts"); h != nil {
 			for _, e := range h.entries {
-				o.Hosts = append(o.Hosts, e.value.text)
+				o.Hosts = append(o.Hosts, b.pool.text(e.value.text))
 			}
 		}
 		if s := p.node.child("settings"); s != nil {
-			o.Settings = b.flatten(placed{p.file, s}, "overrides["+strconv.Itoa(i)+"].settings")
+			o.Settings = b.pool.flat(b.flatten(placed{p.file, s}, "overrides["+strconv.Itoa(i)+"].settings"))
 		}
 		b.c.Overrides = append(b.c.Overrides, o)
 	}

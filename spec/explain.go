@@ -78,8 +78,14 @@ type explainer struct {
 func (x *explainer) add(path string, v any) {
 	text := fmt.Sprint(v)
 	if text != "" {
-		x.put(path, text, x.c.Origins[path])
+		x.put(path, text, x.written(path))
 	}
+}
+
+// written is the zero Pos for a built-in default.
+func (x *explainer) written(path string) Pos {
+	p, _ := x.c.Origins.At(path)
+	return p
 }
 
 func (x *explainer) put(path, text string, p Pos) {
@@ -146,7 +152,7 @@ func (x *explainer) task(path string, replicas int, cpus float64, memory Bytes, 
 
 func (x *explainer) env(path string, env map[string]string) {
 	for k, v := range env {
-		x.put(path+".env."+k, v, x.c.Origins[path+".env."+k])
+		x.put(path+".env."+k, v, x.written(path+".env."+k))
 	}
 }
 
@@ -156,6 +162,6 @@ func (x *explainer) settings(path string, flat map[string]any) {
 		if err != nil {
 			text = []byte(fmt.Sprint(v)) // settings hold nothing that JSON can't; show it in any case
 		}
-		x.put(path+"."+k, string(text), x.c.Origins[path+"."+k])
+		x.put(path+"."+k, string(text), x.written(path+"."+k))
 	}
 }

@@ -23,10 +23,11 @@ var reservedFiles = map[string][2]string{
 }
 
 // attachFiles binds pre-run.sh and files/ to the cluster. Content is looked at only as far as it can be wrong here.
-func (p *parse) attachFiles(c *Cluster, files *clusterFiles) {
+func (p *parse) attachFiles(b *builder, files *clusterFiles) {
+	c := b.c
 	if e := files.preRun; e != nil {
 		c.PreRun = &FileRef{Pos: Pos{File: e.Path}, Path: "pre-run.sh", Blob: e.Blob, Size: e.Size, Executable: true}
-		c.Origins["preRun"] = Pos{File: e.Path, Line: 1, Column: 1}
+		b.origin("preRun", Pos{File: e.Path, Line: 1, Column: 1})
 		if e.Size > maxScriptBytes {
 			p.problem(Pos{File: e.Path}, "", fmt.Sprintf("is %d bytes long; the script may have %d", e.Size, maxScriptBytes), "move data into files/")
 		} else {

@@ -278,9 +278,8 @@ type Cluster struct {
 	// Files are copied into the node's configuration folder, paths relative to files/.
 	Files []FileRef
 
-	// Origins says where each value was written: dotted path (nodes.data.memory …) to its place. A value from a built-in
-	// default has no entry.
-	Origins map[string]Pos
+	// Origins says where each value was written.
+	Origins Origins
 }
 
 // Topology names the two shapes.
@@ -301,7 +300,7 @@ func (c *Cluster) MasterComponent() Component {
 
 // OriginOf is the place where a dotted path was written, else the cluster's file.
 func (c *Cluster) OriginOf(path string) Pos {
-	if p, ok := c.Origins[path]; ok {
+	if p, ok := c.Origins.At(path); ok {
 		return p
 	}
 	return c.Pos

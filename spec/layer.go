@@ -93,7 +93,7 @@ func (s section) text(name string) string {
 	if !ok {
 		return ""
 	}
-	return p.node.text
+	return s.b.pool.text(p.node.text)
 }
 
 func (s section) whole(name string) int {
@@ -150,7 +150,7 @@ func (s section) env() map[string]string {
 			s.b.origin(s.key+".env."+e.key, e.value.pos(v[i].file))
 		}
 	}
-	return out
+	return s.b.variables(out)
 }
 
 // settings merges the layers' settings by their dotted keys, the nearest winning.
@@ -165,7 +165,7 @@ func (s section) settings(name string) map[string]any {
 		}
 		maps.Copy(out, flat)
 	}
-	return out
+	return s.b.flat(out)
 }
 
 // list is a list's elements that are worth reading.

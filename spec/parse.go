@@ -30,6 +30,7 @@ type parse struct {
 	report
 	snap  *snapshot.Snapshot
 	cache *use
+	pool  pool
 	// fleetBlob and groupBlob are the documents whose defaults flow into the cluster at hand.
 	fleetBlob, groupBlob snapshot.BlobID
 }
@@ -174,22 +175,22 @@ func (p *parse) cluster(f *Fleet, g *Group, files *clusterFiles, defaults []plac
 	}
 	c := &Cluster{
 		ID: id, Fleet: f.Name, Marathon: g.Marathon, Role: g.Role, Owners: g.Owners,
-		Pos: Pos{File: files.dir + "cluster.yaml", Line: 1, Column: 1}, Origins: map[string]Pos{},
+		Pos: Pos{File: files.dir + "cluster.yaml", Line: 1, Column: 1},
 	}
 	p.checkName("cluster", files.dir, files.name)
 	if files.yaml == nil {
 		p.problem(Pos{File: c.Pos.File}, "", "is missing", "add it, or move this folder's files to the cluster they belong to")
 		return c
 	}
-	b := &builder{c: c, report: &p.report}
+	b := &builder{c: c, report: &p.report, pool: &p.pool, written: map[string]Pos{}}
 	root := section{b: b, shape: shapes["Cluster"], view: p.layers(c.Pos.File, p.document(*files.yaml, "Cluster"), defaults), file: c.Pos.File}
 	root.blank = len(root.view) == 0 || root.view[0].node.kind == badNode
 	b.build(root)
 	if files.settings != nil {
-		c.Settings = b.flatten(placed{files.settings.Path, p.document(*files.settings, settingsKind)}, "settings")
+		c.Settings = b.flat(b.flatten(placed{files.settings.Path, p.document(*files.settings, settingsKind)}, "settings"))
 	}
-	p.attachFiles(c, files)
-	if b.sealed = true; !root.blank {
+	p.attachFiles(b, files)
+	if b.seal(); !root.blank {
 		b.validate(root)
 	}
 	if p.added == before {

@@ -109,11 +109,11 @@ kibana: {enabled: false}
 		"nodes.data.env.A": "fleet.yaml:", "nodes.data.env.B": "groups/search/group.yaml:", "nodes.data.env.C": clusterFile + ":",
 		"nodes.data.settings.a.b": "groups/search/group.yaml:", "nodes.data.settings.a.c": clusterFile + ":", "plugins": "groups/search/group.yaml:",
 	} {
-		if got := c.Origins[path].String(); !strings.HasPrefix(got, want) {
+		if got := c.OriginOf(path).String(); !strings.HasPrefix(got, want) {
 			t.Errorf("%s comes from %s, want %s", path, got, want)
 		}
 	}
-	if p, ok := c.Origins["nodes.master.replicas"]; ok {
+	if p, ok := c.Origins.At("nodes.master.replicas"); ok {
 		t.Errorf("a built-in default comes from %s", p)
 	}
 	if m := c.Nodes[spec.Master]; m.Replicas != 3 || m.Disk != 5*spec.GiB {
@@ -128,7 +128,7 @@ func TestExplainNamesTheOriginOfEveryValue(t *testing.T) {
 			for _, v := range c.Explain() {
 				values[v.Path] = v.Text + " " + v.Origin()
 			}
-			for path, pos := range c.Origins {
+			for path, pos := range c.Origins.All() {
 				if path == "overrides" || path == "plugins" || strings.HasSuffix(path, ".enabled") {
 					continue // told element by element, or by being there
 				}
@@ -147,13 +147,13 @@ func TestEveryOriginPointsAtTheTextThatWasWritten(t *testing.T) {
 	files := examples.Files()
 	for _, g := range mustParse(t, files, nil).Groups {
 		for _, c := range g.Clusters {
-			for path, p := range c.Origins {
+			for path, p := range c.Origins.All() {
 				lines := strings.Split(files[p.File], "\n")
 				if p.Line < 1 || p.Line > len(lines) || p.Column < 1 || p.Column > len(lines[p.Line-1]) {
 					t.Errorf("%s: %s is at %s, outside the file", c.ID, path, p)
 				}
 			}
-			if p := c.Origins["elasticsearch.version"]; !strings.HasPrefix(strings.Split(files[p.File], "\n")[p.Line-1][p.Column-1:], `"`+c.Elasticsearch.Version.String()) {
+			if p := c.OriginOf("elasticsearch.version"); !strings.HasPrefix(strings.Split(files[p.File], "\n")[p.Line-1][p.Column-1:], `"`+c.Elasticsearch.Version.String()) {
 				t.Errorf("%s: version is not at %s", c.ID, p)
 			}
 		}
