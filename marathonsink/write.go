@@ -133,6 +133,32 @@ func (c *Client) KillTask(ctx context.Context, app marathon.AppID, task marathon
 	return deploymentOf(a, nil)
 }
 
+// WipeTask destroys the volumes of one instance and what is reserved for it. It is for an instance that is stopped: one
+// that runs would be killed and started blank on another agent. With its data goes all undo.
+func (c *Client) WipeTask(ctx context.Context, app marathon.AppID, task marathon.TaskID) error {
+	op := fmt.Sprintf("wipe task %s of %s", task, app)
+	if err := checkAppID(op, app); err != nil {
+		return err
+	}
+	if err := checkToken(op, "task", string(task)); err != nil {
+		return err
+	}
+	_, err := c.send(ctx, request{op: op, method: http.MethodDelete, path: fmt.Sprintf("/v2/apps%s/tasks/%s", app, task),
+		query: url.Values{"wipe": {"true"}}})
+	return err
+}
+
+// Delete removes an app with all volumes its instances hold, stopped ones included. It never cancels a deployment: a
+// locked app refuses (KindLocked). KindNotFound: it is gone.
+func (c *Client) Delete(ctx context.Context, app marathon.AppID) (marathon.DeploymentID, error) {
+	op := "delete " + string(app)
+	if err := checkAppID(op, app); err != nil {
+		return "", err
+	}
+	a, err := c.send(ctx, request{op: op, method: http.MethodDelete, path: "/v2/apps" + string(app), query: url.Values{"force": {"false"}}})
+	return deploymentOf(a, err)
+}
+
 // appOf is the id that a doc names, checked.
 func appOf(verb string, doc marathon.Doc) (marathon.AppID, string, error) {
 	s, _ := doc["id"].(string)

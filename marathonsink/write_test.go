@@ -46,6 +46,13 @@ var writes = []struct {
 		_, err := c.KillTask(ctx, "/a/b", "a_b.u.2", false)
 		return err
 	}, "DELETE", "/v2/apps/a/b/tasks/a_b.u.2", ""},
+	{"wipe", func(c *Client, ctx context.Context) error {
+		return c.WipeTask(ctx, "/a/b", "a_b.u.2")
+	}, "DELETE", "/v2/apps/a/b/tasks/a_b.u.2?wipe=true", ""},
+	{"delete", func(c *Client, ctx context.Context) error {
+		_, err := c.Delete(ctx, "/a/b")
+		return err
+	}, "DELETE", "/v2/apps/a/b?force=false", ""},
 	{"cancel", func(c *Client, ctx context.Context) error {
 		return c.Cancel(ctx, "2eac45ef-2245-4623-9264-71a4280acbb7")
 	},
