@@ -33,6 +33,7 @@ type live struct {
 	TasksRunning    int    `json:"tasksRunning"`
 	LastTaskFailure struct {
 		Message string `json:"message"`
+		Version string `json:"version"`
 	} `json:"lastTaskFailure"`
 }
 
@@ -50,6 +51,7 @@ func ParseApp(raw []byte) (*App, error) {
 	app.Tasks = l.Tasks
 	app.TasksRunning = l.TasksRunning
 	app.LastTaskFailure = l.LastTaskFailure.Message
+	app.LastFailureVersion, _ = time.Parse(time.RFC3339, l.LastTaskFailure.Version) // zero: not told
 	// Numbers stay as they were written: 0.30000000000000004 must not become something else on the way.
 	app.Doc = (&builder{in: raw}).doc(volatile)
 	return app, nil
