@@ -27,9 +27,9 @@ type Mirror struct {
 
 	mu      sync.Mutex // guards what follows, the store's files included
 	store   *store
-	trees   trees
-	seen    plumbing.Hash // the last head whose objects were fetched whole, accepted or not
-	damaged bool          // the mirror's objects must be fetched anew
+	listed  *snapshot.Snapshot // what the next listing may take over; nil: nothing
+	seen    plumbing.Hash      // the last head whose objects were fetched whole, accepted or not
+	damaged bool               // the mirror's objects must be fetched anew
 	allowed string
 	written record
 	current Result
@@ -38,7 +38,7 @@ type Mirror struct {
 // OpenMirror opens or makes the mirror of o.URL or o.LocalRepo.
 func OpenMirror(o Options) (_ *Mirror, err error) {
 	o = o.withDefaults()
-	m := &Mirror{branch: o.Branch, opts: o, wake: make(chan struct{}, 1), trees: trees{}}
+	m := &Mirror{branch: o.Branch, opts: o, wake: make(chan struct{}, 1)}
 	if m.ref, err = branchRef(o.Branch); err != nil {
 		return nil, err
 	}
@@ -79,12 +79,12 @@ func (m *Mirror) recall() error {
 	}
 	m.written, m.current.FetchedAt = r, r.ConfirmedAt
 	m.seen = m.store.hash(refSeen)
-	entries, used, err := m.trees.list(m.store, plumbing.NewHash(r.Commit), m.opts.Limits)
+	s, err := m.list(plumbing.NewHash(r.Commit))
 	if err != nil {
 		m.damaged = true // the next Refresh fetches everything; the record keeps its word
 		return nil
 	}
-	m.trees, m.current.Snapshot = used, snapshot.New(r.Commit, entries, mirrorBlobs{m})
+	m.listed, m.current.Snapshot = s, s
 	return nil
 }
 
@@ -157,7 +157,7 @@ func (m *Mirror) Refresh(ctx context.Context) Result {
 	if err == nil {
 		m.current.FetchedAt = m.opts.Now()
 		if refusal := m.remember(); refusal != nil {
-			m.current, m.trees = before, trees{}
+			m.current, m.listed = before, nil
 			m.current.Refusal = m.place(refusal)
 		}
 	}
@@ -212,13 +212,13 @@ func (m *Mirror) keep(f fetched) error {
 	}
 	if m.damaged {
 		err := m.store.rebuild(f.pack, func(st objects) error {
-			_, _, err := trees{}.list(st, f.head, m.opts.Limits)
+			_, err := list(st, f.head, nil, nil, m.opts.Limits)
 			return err
 		})
 		if err != nil {
 			return err
 		}
-		m.trees, m.damaged = trees{}, false
+		m.listed, m.damaged = nil, false
 	} else if err := m.store.adopt(f.pack); err != nil {
 		return fmt.Errorf("%w: %w", errHalf, err)
 	}
@@ -228,10 +228,10 @@ func (m *Mirror) keep(f fetched) error {
 // judge accepts head as the Snapshot, or says why not.
 func (m *Mirror) judge(head plumbing.Hash) (err error) {
 	defer func() { m.damaged = m.damaged || errors.Is(err, errDamaged) }()
-	if s := m.current.Snapshot; s != nil && s.Commit == head.String() && !m.damaged && len(m.trees) > 0 {
+	if s := m.current.Snapshot; s != nil && s.Commit == head.String() && !m.damaged && m.listed != nil {
 		return nil // known already; after a rebuild it is listed anew, for sizes may have been read from damaged objects
 	}
-	entries, used, err := m.trees.list(m.store, head, m.opts.Limits)
+	s, err := m.list(head)
 	if err != nil {
 		return err
 	}
@@ -242,7 +242,6 @@ func (m *Mirror) judge(head plumbing.Hash) (err error) {
 		}
 		m.seen = head
 	}
-	s := snapshot.New(head.String(), entries, mirrorBlobs{m})
 	if e, ok := s.Lookup(FleetFile); !ok || e.Kind != snapshot.File {
 		r := refuse(Emptied, "restore the file, or follow another branch", "commit %s holds no %s", short(head.String()), FleetFile)
 		r.Commit = head.String()
@@ -251,8 +250,12 @@ func (m *Mirror) judge(head plumbing.Hash) (err error) {
 	if err := m.mayFollow(head); err != nil {
 		return err
 	}
-	m.trees, m.current.Snapshot = used, s
+	m.listed, m.current.Snapshot = s, s
 	return nil
+}
+
+func (m *Mirror) list(commit plumbing.Hash) (*snapshot.Snapshot, error) {
+	return list(m.store, commit, m.listed, mirrorBlobs{m}, m.opts.Limits)
 }
 
 func (m *Mirror) mayFollow(head plumbing.Hash) error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -101,64 +102,102 @@ type node struct {
 	size int64
 }
 
-// trees remembers what tree objects hold, by their id: two commits share all folders that did not change, so reading
-// the next commit costs what changed, not what is there.
-type trees map[plumbing.Hash][]node
+// A walk lists a commit's files. Folders that did not change since the listing before are taken over from it: to read the
+// next commit costs what changed, not what is there.
+type walk struct {
+	st      objects
+	before  *snapshot.Snapshot // nil: nothing is known
+	lim     Limits
+	trees   map[plumbing.Hash][]node // read in this walk: a few trees that name each other many times are read once
+	entries []snapshot.Entry
+	visited int // folders count too: the same few trees make millions of paths
+	bytes   int64
+}
 
-// list gives the entries of a commit's tree, each file's presence proven, and the trees it consists of.
-func (known trees) list(st objects, commit plumbing.Hash, lim Limits) ([]snapshot.Entry, trees, error) {
+// list gives a commit's Snapshot. The presence of each of its files is proven, now or when before was listed.
+func list(st objects, commit plumbing.Hash, before *snapshot.Snapshot, blobs snapshot.Blobs, lim Limits) (*snapshot.Snapshot, error) {
 	var c object.Commit
 	if err := decode(st, plumbing.CommitObject, commit, maxCommit, &c); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	w := &walk{st: st, known: known, used: trees{}, lim: lim}
-	if err := w.visit("", c.TreeHash, 0); err != nil {
-		return nil, nil, err
+	w := &walk{st: st, before: before, lim: lim, trees: map[plumbing.Hash][]node{}}
+	var old *snapshot.Folder
+	if before != nil {
+		old, _ = before.Folder("")
+		w.entries = make([]snapshot.Entry, 0, len(before.Entries)+16)
 	}
-	return w.entries, w.used, nil
+	root, err := w.visit("", c.TreeHash, 0, old)
+	if err != nil {
+		return nil, err
+	}
+	if before == nil {
+		w.entries = slices.Clone(w.entries) // without the room that it grew into
+	}
+	return snapshot.Listed(commit.String(), w.entries, root, blobs), nil
 }
 
-type walk struct {
-	st          objects
-	known, used trees
-	lim         Limits
-	entries     []snapshot.Entry
-	visited     int // folders count too: a few trees that name each other ten times over make millions of paths
-	bytes       int64
-}
-
-func (w *walk) visit(prefix string, id plumbing.Hash, depth int) error {
+// visit lists the folder at a path; old is what was there before.
+func (w *walk) visit(path string, id plumbing.Hash, depth int, old *snapshot.Folder) (f snapshot.Folder, err error) {
 	if depth > w.lim.Depth {
-		return fmt.Errorf("%w: folders nest deeper than %d", errTooLarge, w.lim.Depth)
+		return f, fmt.Errorf("%w: folders nest deeper than %d", errTooLarge, w.lim.Depth)
+	}
+	if old != nil && old.ID == snapshot.FolderID(id) {
+		return *old, w.takeOver(old)
 	}
 	nodes, err := w.nodes(id)
 	if err != nil {
-		return err
+		return f, err
 	}
+	f = snapshot.Folder{Path: path, ID: snapshot.FolderID(id)}
+	start := len(w.entries)
 	for _, n := range nodes {
-		if w.visited++; w.visited > w.lim.Entries {
-			return fmt.Errorf("%w: more than %d files and folders", errTooLarge, w.lim.Entries)
+		if err := w.count(1, n.size); err != nil {
+			return f, err
 		}
-		if n.dir {
-			if err := w.visit(prefix+n.name+"/", n.id, depth+1); err != nil {
-				return err
-			}
+		if !n.dir {
+			w.entries = append(w.entries, snapshot.Entry{Path: path + n.name, Kind: n.kind, Blob: snapshot.BlobID(n.id.String()), Size: n.size})
 			continue
 		}
-		if w.bytes += n.size; w.bytes > w.lim.TotalBytes {
-			return fmt.Errorf("%w: the files together have more than %d bytes", errTooLarge, w.lim.TotalBytes)
+		at := len(w.entries)
+		below := path + n.name + "/"
+		c, err := w.visit(below, n.id, depth+1, old.Child(below))
+		if err != nil {
+			return f, err
 		}
-		w.entries = append(w.entries, snapshot.Entry{Path: prefix + n.name, Kind: n.kind, Blob: snapshot.BlobID(n.id.String()), Size: n.size})
+		c.Skip = int32(at - start) //nolint:gosec // Limits.Entries bounds it
+		f.Below += 1 + c.Below
+		f.Folders = append(f.Folders, c)
+	}
+	if f.Len = int32(len(w.entries) - start); f.Len > 0 { //nolint:gosec // as above
+		f.Path = w.entries[start].Path[:len(path)] // its memory is there already
+	}
+	return f, nil
+}
+
+// takeOver lists a folder as it was listed before.
+func (w *walk) takeOver(old *snapshot.Folder) error {
+	_, entries := w.before.Folder(old.Path)
+	var bytes int64
+	for i := range entries {
+		bytes += entries[i].Size
+	}
+	w.entries = append(w.entries, entries...)
+	return w.count(len(entries)+int(old.Below), bytes)
+}
+
+func (w *walk) count(things int, bytes int64) error {
+	if w.visited += things; w.visited > w.lim.Entries {
+		return fmt.Errorf("%w: more than %d files and folders", errTooLarge, w.lim.Entries)
+	}
+	if w.bytes += bytes; w.bytes > w.lim.TotalBytes {
+		return fmt.Errorf("%w: the files together have more than %d bytes", errTooLarge, w.lim.TotalBytes)
 	}
 	return nil
 }
 
+// nodes reads one tree object, in the order that its paths have in a Snapshot.
 func (w *walk) nodes(id plumbing.Hash) ([]node, error) {
-	if n, ok := w.used[id]; ok {
-		return n, nil
-	}
-	if n, ok := w.known[id]; ok {
-		w.used[id] = n
+	if n, ok := w.trees[id]; ok {
 		return n, nil
 	}
 	var t object.Tree
@@ -185,8 +224,19 @@ func (w *walk) nodes(id plumbing.Hash) ([]node, error) {
 		}
 		nodes = append(nodes, n)
 	}
-	w.used[id] = nodes
+	slices.SortFunc(nodes, byPath) // git's own order; whoever made the tree may have kept another
+	w.trees[id] = nodes
 	return nodes, nil
+}
+
+// byPath orders a folder as the paths below it.
+func byPath(a, b node) int { return strings.Compare(a.sortName(), b.sortName()) }
+
+func (n node) sortName() string {
+	if n.dir {
+		return n.name + "/"
+	}
+	return n.name
 }
 
 // checkName refuses the names that git itself never writes into a tree: they exist to escape from a checkout (A18), and

@@ -69,6 +69,7 @@ type Snapshot struct {
 	Commit string
 	// Entries are sorted by Path (bytewise) and unique.
 	Entries []Entry
+	root    Folder
 	blobs   Blobs
 }
 
@@ -76,7 +77,12 @@ type Snapshot struct {
 func New(commit string, entries []Entry, blobs Blobs) *Snapshot {
 	entries = slices.Clone(entries)
 	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Path, b.Path) })
-	return &Snapshot{Commit: commit, Entries: entries, blobs: blobs}
+	return Listed(commit, entries, folderOf("", entries), blobs)
+}
+
+// Listed is the Snapshot of a source that knows its folders. The entries, which are sorted, and root are its own from now on.
+func Listed(commit string, entries []Entry, root Folder, blobs Blobs) *Snapshot {
+	return &Snapshot{Commit: commit, Entries: entries, root: root, blobs: blobs}
 }
 
 // Blob reads content by id.
