@@ -2,20 +2,20 @@ package spec
 
 import (
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/esfleet/esfleet/gitsrc/snapshot"
 )
 
-// A Cache makes the next Parse pay only for what changed. It keeps, by content, the clusters of the latest Snapshot and the
-// documents that may be needed again; after each Parse it holds nothing that this Snapshot does not use, so it never grows
-// beyond one fleet. Clusters are shared between the Fleets that it helped to make, and nobody may change them.
-// The zero value is ready; it is safe for concurrent use.
+// A Cache makes the next Parse pay only for what changed. It keeps, by content, the groups and clusters of the latest
+// Snapshot and the documents that may be needed again; after each Parse it holds nothing that this Snapshot does not use,
+// so it never grows beyond one fleet. Groups and clusters are shared between the Fleets that it helped to make, and nobody
+// may change them. The zero value is ready; it is safe for concurrent use.
 type Cache struct {
-	mu       sync.Mutex
-	docs     map[docKey]*document
-	clusters map[ClusterID]*keptCluster
+	mu     sync.Mutex
+	docs   map[docKey]*document
+	groups map[GroupName]*keptGroup
+	whole  bool // the Parse that made them was faultless
 }
 
 type docKey struct {
@@ -23,33 +23,41 @@ type docKey struct {
 	kind string
 }
 
-// A keptCluster is a faultless cluster with everything it was made of.
+// A keptGroup is a group with everything it was made of: its folder, and the documents whose defaults flowed into it.
+type keptGroup struct {
+	group     *Group
+	folder    snapshot.FolderID
+	fleet     snapshot.BlobID
+	yaml      snapshot.BlobID
+	faultless map[ClusterName]keptCluster
+}
+
 type keptCluster struct {
 	cluster *Cluster
-	// fleet and group are the documents whose defaults flowed into it.
-	fleet, group snapshot.BlobID
-	entries      []snapshot.Entry
+	folder  snapshot.FolderID
 }
 
 // A use is one Parse's sight of a Cache: what it found there, and what shall be there afterwards.
 type use struct {
-	cache                    *Cache
-	oldDocs, docs            map[docKey]*document
-	oldClusters, newClusters map[ClusterID]*keptCluster
+	cache             *Cache
+	oldDocs, docs     map[docKey]*document
+	oldGroups, groups map[GroupName]*keptGroup
+	oldWhole          bool
 }
 
 func (c *Cache) begin() *use {
-	u := &use{cache: c, docs: map[docKey]*document{}, newClusters: map[ClusterID]*keptCluster{}}
+	u := &use{cache: c, docs: map[docKey]*document{}, groups: map[GroupName]*keptGroup{}}
 	if c != nil {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		u.oldDocs, u.oldClusters = c.docs, c.clusters
+		u.oldDocs, u.oldGroups, u.oldWhole = c.docs, c.groups, c.whole
 	}
 	return u
 }
 
 // end leaves in the Cache what this Parse used. After a faultless one the clusters stand for their documents: the trees of
-// ten thousand cluster.yaml are most of the memory, and only a change of defaults would need them.
+// ten thousand cluster.yaml are most of the memory, and only a change of defaults would need them. After another one no
+// group is taken over whole: what is wrong between two folders is found by looking at both.
 func (u *use) end(faultless bool) {
 	if u.cache == nil {
 		return
@@ -63,21 +71,43 @@ func (u *use) end(faultless bool) {
 	}
 	u.cache.mu.Lock()
 	defer u.cache.mu.Unlock()
-	u.cache.docs, u.cache.clusters = u.docs, u.newClusters
+	u.cache.docs, u.cache.groups, u.cache.whole = u.docs, u.groups, faultless
 }
 
-// cluster finds a cluster made of exactly these.
-func (u *use) cluster(id ClusterID, fleet, group snapshot.BlobID, entries []snapshot.Entry) *Cluster {
-	k := u.oldClusters[id]
-	if k == nil || k.fleet != fleet || k.group != group || !slices.Equal(k.entries, entries) {
+// whole takes over a group whose folder is this one, if the fleet's defaults are the same.
+func (u *use) whole(name GroupName, folder snapshot.FolderID, fleet snapshot.BlobID) *Group {
+	k := u.oldGroups[name]
+	if k == nil || !u.oldWhole || k.folder != folder || k.fleet != fleet {
 		return nil
 	}
-	u.keep(k.cluster, fleet, group, entries) // with the new entries, so that the old Snapshot can go
+	u.groups[name] = k
+	if d := u.oldDocs[docKey{k.yaml, "Group"}]; d != nil {
+		u.docs[docKey{k.yaml, "Group"}] = d // needed as soon as one of its clusters changes
+	}
+	return k.group
+}
+
+// open begins a group that must be made anew.
+func (u *use) open(g *Group, folder snapshot.FolderID, fleet, yaml snapshot.BlobID) {
+	u.groups[g.Name] = &keptGroup{group: g, folder: folder, fleet: fleet, yaml: yaml, faultless: map[ClusterName]keptCluster{}}
+}
+
+// cluster finds a cluster of an open group that is made of the same folder and the same defaults.
+func (u *use) cluster(id ClusterID, folder snapshot.FolderID) *Cluster {
+	now, old := u.groups[id.Group], u.oldGroups[id.Group]
+	if old == nil || old.fleet != now.fleet || old.yaml != now.yaml {
+		return nil
+	}
+	k, ok := old.faultless[id.Name]
+	if !ok || k.folder != folder {
+		return nil
+	}
+	now.faultless[id.Name] = k
 	return k.cluster
 }
 
-func (u *use) keep(c *Cluster, fleet, group snapshot.BlobID, entries []snapshot.Entry) {
-	u.newClusters[c.ID] = &keptCluster{cluster: c, fleet: fleet, group: group, entries: entries}
+func (u *use) keep(c *Cluster, folder snapshot.FolderID) {
+	u.groups[c.ID.Group].faultless[c.ID.Name] = keptCluster{c, folder}
 }
 
 func (u *use) document(s *snapshot.Snapshot, e snapshot.Entry, kind string) (*document, error) {
@@ -104,9 +134,13 @@ func (u *use) document(s *snapshot.Snapshot, e snapshot.Entry, kind string) (*do
 	return d, nil
 }
 
-// Len is how many documents and clusters are kept.
+// Len is how many documents, groups and clusters are kept.
 func (c *Cache) Len() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.docs) + len(c.clusters)
+	n := len(c.docs) + len(c.groups)
+	for _, g := range c.groups {
+		n += len(g.faultless)
+	}
+	return n
 }

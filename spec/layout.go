@@ -30,12 +30,11 @@ type clusterFiles struct {
 // are read as they are, no filter is ever run.
 var besides = []string{"README.md", "README", "CODEOWNERS", ".gitkeep", ".gitignore", ".gitattributes", ".editorconfig"}
 
-// arrange sorts the Snapshot's paths into a layout. Entries come sorted, so that a group's and a cluster's files stand
+// arrange sorts the paths that are looked at into a layout. Entries come sorted, so that a group's and a cluster's files stand
 // together. What lies under groups/ and is not known there is reported: a misspelt name must not be silently left out.
 func (p *parse) arrange() *layout {
 	l := &layout{}
-	for i := range p.snap.Entries {
-		e := &p.snap.Entries[i]
+	for e := range p.looked() {
 		if e.Kind != snapshot.File && e.Kind != snapshot.Executable {
 			continue // reported by checkTree
 		}

@@ -13,6 +13,7 @@ import (
 // place: a fleet is never half read. A cache spares parsing files whose content was parsed before; it may be nil.
 func Parse(s *snapshot.Snapshot, cache *Cache) (*Fleet, []Problem) {
 	p := &parse{snap: s, cache: cache.begin()}
+	p.takeOver()
 	var f *Fleet
 	if p.checkTree() {
 		f = p.fleet()
@@ -31,7 +32,9 @@ type parse struct {
 	snap  *snapshot.Snapshot
 	cache *use
 	pool  pool
-	// fleetBlob and groupBlob are the documents whose defaults flow into the cluster at hand.
+	taken []*Group           // groups of an earlier Parse, of which nothing has changed
+	look  [][]snapshot.Entry // all entries that are not theirs, in order
+	// fleetBlob and groupBlob are the documents whose defaults flow into the cluster at hand; empty if there is none.
 	fleetBlob, groupBlob snapshot.BlobID
 }
 
@@ -42,20 +45,57 @@ func (p *parse) fleet() *Fleet {
 		return nil
 	}
 	root := p.document(*l.fleet, "Fleet")
-	p.fleetBlob = l.fleet.Blob
 	f := &Fleet{Name: FleetName(root.childText("name")), Commit: p.snap.Commit, Pos: Pos{File: l.fleet.Path, Line: 1, Column: 1}}
 	f.Marathons = p.marathons(placed{l.fleet.Path, root})
 	f.Guards = p.guards(placed{l.fleet.Path, root})
-	clusters := 0
+	f.Groups = p.taken
 	for _, g := range l.groups {
 		f.Groups = append(f.Groups, p.group(f, g, placed{l.fleet.Path, root.child("defaults")}))
-		clusters += len(g.clusters)
+	}
+	slices.SortFunc(f.Groups, func(a, b *Group) int { return strings.Compare(string(a.Name), string(b.Name)) })
+	clusters := 0
+	for _, g := range f.Groups {
+		clusters += len(g.Clusters)
 	}
 	if clusters == 0 {
 		p.problem(Pos{File: l.fleet.Path}, "", "no cluster is declared anywhere in the commit",
 			"add groups/<group>/clusters/<cluster>/cluster.yaml; to end a cluster write state: retired, an empty fleet never means that clusters go")
 	}
 	return f
+}
+
+// takeOver finds the groups that are what they were in an earlier, faultless Parse: neither their folder nor the fleet's
+// defaults have changed. Of their files nothing is looked at again.
+func (p *parse) takeOver() {
+	if e, ok := p.snap.Lookup("fleet.yaml"); ok {
+		p.fleetBlob = e.Blob
+	}
+	const dir = "groups/"
+	groups, entries := p.snap.Folder(dir)
+	if groups == nil {
+		p.look = [][]snapshot.Entry{p.snap.Entries}
+		return
+	}
+	first := p.first(dir)
+	p.look = append(p.look, p.snap.Entries[:first])
+	from := int32(0)
+	for i := range groups.Folders {
+		folder := &groups.Folders[i]
+		g := p.cache.whole(GroupName(strings.TrimSuffix(folder.Path[len(dir):], "/")), folder.ID, p.fleetBlob)
+		if g == nil {
+			continue
+		}
+		p.taken = append(p.taken, g)
+		p.look = append(p.look, entries[from:folder.Skip])
+		from = folder.Skip + folder.Len
+	}
+	p.look = append(p.look, entries[from:], p.snap.Entries[first+len(entries):])
+}
+
+// first is the index of the first entry that does not come before a path.
+func (p *parse) first(path string) int {
+	e := p.snap.Entries
+	return sort.Search(len(e), func(i int) bool { return e[i].Path >= path })
 }
 
 func (p *parse) noFleetFile() {
@@ -125,6 +165,8 @@ func (p *parse) group(f *Fleet, files *groupFiles, defaults placed) *Group {
 		p.groupBlob = files.yaml.Blob
 		p.groupMarathon(f, g, root)
 	}
+	folder, _ := p.snap.Folder(dir)
+	p.cache.open(g, folder.ID, p.fleetBlob, p.groupBlob)
 	g.Role, g.Owners = root.childText("role"), root.childTexts("owners")
 	quota := root.child("quota")
 	if quota != nil && quota.kind == mapNode {
@@ -169,10 +211,11 @@ func (p *parse) groupMarathon(f *Fleet, g *Group, root *node) {
 
 func (p *parse) cluster(f *Fleet, g *Group, files *clusterFiles, defaults []placed) *Cluster {
 	id := ClusterID{Group: g.Name, Name: ClusterName(files.name)}
-	entries, before := p.within(files.dir), p.added
-	if c := p.cache.cluster(id, p.fleetBlob, p.groupBlob, entries); c != nil {
+	folder, _ := p.snap.Folder(files.dir)
+	if c := p.cache.cluster(id, folder.ID); c != nil {
 		return c
 	}
+	before := p.added
 	c := &Cluster{
 		ID: id, Fleet: f.Name, Marathon: g.Marathon, Role: g.Role, Owners: g.Owners,
 		Pos: Pos{File: files.dir + "cluster.yaml", Line: 1, Column: 1},
@@ -194,17 +237,9 @@ func (p *parse) cluster(f *Fleet, g *Group, files *clusterFiles, defaults []plac
 		b.validate(root)
 	}
 	if p.added == before {
-		p.cache.keep(c, p.fleetBlob, p.groupBlob, entries)
+		p.cache.keep(c, folder.ID)
 	}
 	return c
-}
-
-// within is the Snapshot's entries below a folder.
-func (p *parse) within(dir string) []snapshot.Entry {
-	e := p.snap.Entries
-	from := sort.Search(len(e), func(i int) bool { return e[i].Path >= dir })
-	to := from + sort.Search(len(e)-from, func(i int) bool { return !strings.HasPrefix(e[from+i].Path, dir) })
-	return e[from:to:to]
 }
 
 func (p *parse) layers(file string, own *node, defaults []placed) view {

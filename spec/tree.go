@@ -2,7 +2,7 @@ package spec
 
 import (
 	"fmt"
-	"sort"
+	"iter"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -33,10 +33,12 @@ func (p *parse) checkTree() bool {
 	}
 	total := int64(0)
 	for i := range entries {
-		p.checkEntry(&entries[i])
 		if inFleet(entries[i].Path) {
 			total += max(entries[i].Size, 0)
 		}
+	}
+	for e := range p.looked() {
+		p.checkEntry(e)
 	}
 	if total > maxTotalBytes {
 		p.problem(Pos{File: "fleet.yaml"}, "", fmt.Sprintf("the fleet's files are %d MiB together; at most %d are read", total>>20, maxTotalBytes>>20), "fetch large files from a server in pre-run.sh instead")
@@ -48,6 +50,19 @@ func (p *parse) checkTree() bool {
 
 // inFleet says that the path is one that Parse reads.
 func inFleet(path string) bool { return path == "fleet.yaml" || strings.HasPrefix(path, "groups/") }
+
+// looked are the entries that no earlier Parse has found faultless.
+func (p *parse) looked() iter.Seq[*snapshot.Entry] {
+	return func(yield func(*snapshot.Entry) bool) {
+		for _, part := range p.look {
+			for i := range part {
+				if !yield(&part[i]) {
+					return
+				}
+			}
+		}
+	}
+}
 
 func (p *parse) checkEntry(e *snapshot.Entry) {
 	pos := Pos{File: shownPath(e.Path)}
@@ -119,8 +134,8 @@ func badPath(path string) (what, fix string) {
 // to a reader's eye. Only paths with an upper-case letter can be half of such a pair, and there are few.
 func (p *parse) checkFolds() {
 	seen := map[string]string{}
-	for i := range p.snap.Entries {
-		for part := p.snap.Entries[i].Path; part != ""; part = part[:max(strings.LastIndexByte(part, '/'), 0)] {
+	for e := range p.looked() {
+		for part := e.Path; part != ""; part = part[:max(strings.LastIndexByte(part, '/'), 0)] {
 			low := fold(part)
 			if low == part {
 				break
@@ -143,10 +158,10 @@ func fold(s string) string { return strings.ToLower(strings.ToUpper(s)) }
 // exists says that path is a file or a folder of the Snapshot.
 func (p *parse) exists(path string) bool {
 	e := p.snap.Entries
-	i := sort.Search(len(e), func(i int) bool { return e[i].Path >= path })
+	i := p.first(path)
 	if i < len(e) && e[i].Path == path {
 		return true
 	}
-	i = sort.Search(len(e), func(i int) bool { return e[i].Path >= path+"/" })
+	i = p.first(path + "/")
 	return i < len(e) && strings.HasPrefix(e[i].Path, path+"/")
 }
