@@ -44,6 +44,7 @@ func (b *builder) build(root section) {
 	}
 	b.buildSmall(root)
 	b.buildLists(root)
+	b.buildChanges(root)
 }
 
 var nodeComponents = []Component{Master, Data, Ingest, Coordinating}
@@ -93,6 +94,9 @@ func (s section) nodes(c Component) *Nodes {
 	if c.Stateful() {
 		n.Disk, n.DiskType = s.size("disk"), s.text("diskType")
 	}
+	if c == Data {
+		n.Generation = s.whole("generation")
+	}
 	for _, row := range s.list("constraints") {
 		var words []string
 		for _, e := range row.node.entries {
@@ -126,11 +130,9 @@ func (b *builder) buildSmall(root section) {
 		}
 	}
 	i := root.sub("indices")
-	c.Indices = Indices{Replicas: i.whole("replicas"), TotalShardsPerNode: i.whole("totalShardsPerNode")}
+	c.Indices = Indices{Replicas: i.whole("replicas"), TotalShardsPerNode: i.whole("totalShardsPerNode"), Delay: i.duration("delay")}
 	k := root.sub("checks")
 	c.Checks = Checks{Interval: k.duration("interval"), Timeout: k.duration("timeout"), Grace: k.duration("grace"), MaxFailures: k.whole("maxFailures")}
-	r := root.sub("rollout")
-	c.Rollout = Rollout{Canary: r.whole("canary"), Soak: r.duration("soak")}
 }
 
 func (b *builder) buildLists(root section) {

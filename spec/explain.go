@@ -51,6 +51,7 @@ func (c *Cluster) Explain() []Value {
 		x.nodes("nodes."+string(comp), n)
 	}
 	x.small(c)
+	x.changes(c)
 	x.settings("settings", c.Settings)
 	for i, p := range c.Plugins {
 		x.put(fmt.Sprintf("plugins[%d]", i), strings.TrimSpace(p.Name+" "+p.URL), p.Pos)
@@ -101,6 +102,9 @@ func (x *explainer) nodes(path string, n *Nodes) {
 		x.add(path+".disk", n.Disk)
 		x.add(path+".diskType", n.DiskType)
 	}
+	if n.Generation > 0 {
+		x.add(path+".generation", n.Generation)
+	}
 	x.add(path+".ports.http", n.HTTPPort)
 	x.add(path+".ports.transport", n.TransportPort)
 	x.add(path+".perHost", n.PerHost)
@@ -131,12 +135,11 @@ func (x *explainer) small(c *Cluster) {
 	}
 	x.add("indices.replicas", c.Indices.Replicas)
 	x.add("indices.totalShardsPerNode", c.Indices.TotalShardsPerNode)
+	x.add("indices.delay", c.Indices.Delay)
 	x.add("checks.interval", c.Checks.Interval)
 	x.add("checks.timeout", c.Checks.Timeout)
 	x.add("checks.grace", c.Checks.Grace)
 	x.add("checks.maxFailures", c.Checks.MaxFailures)
-	x.add("rollout.canary", c.Rollout.Canary)
-	x.add("rollout.soak", c.Rollout.Soak)
 }
 
 func (x *explainer) task(path string, replicas int, cpus float64, memory Bytes, image, command string, env map[string]string) {

@@ -58,6 +58,7 @@ var managedSettings = []managed{
 	{"gateway.recover_after_data_nodes", "follows from the replicas in cluster.yaml", dropIt},
 	{"index.number_of_replicas", "is one of the platform's reliability rules", "write indices: {replicas: …} in cluster.yaml"},
 	{"index.routing.allocation.total_shards_per_node", "is one of the platform's reliability rules", "write indices: {totalShardsPerNode: …} in cluster.yaml"},
+	{"index.unassigned.node_left.delayed_timeout", "is one of the platform's reliability rules", "write indices: {delay: …} in cluster.yaml"},
 }
 
 func (m managed) matches(key string) bool {
@@ -83,7 +84,7 @@ func managedSetting(key string) (why, fix string) {
 	return "", ""
 }
 
-var secretSetting = regexp.MustCompile(`(?i)(^|[._-])(password|passwd|passphrase|secret|secret_key|private_key)$`)
+var secretSetting = regexp.MustCompile(`(?i)(^|[._-])(password|passwd|passphrase|secret|secret_key|private_key|access_key|api_key|token|credentials?)$`)
 
 // nodeScoped are the index settings that a node of any version takes as a default for its indices.
 var nodeScoped = []string{"index.codec", "index.store.type"}
@@ -108,7 +109,8 @@ func (b *builder) checkSettings(flat map[string]any, origin string) {
 	}
 }
 
-func (b *builder) checkClusterSettings(root section) {
+// checkOwnSettings is for the cluster's elasticsearch.yml.
+func (b *builder) checkOwnSettings(root section) {
 	if root.usable("elasticsearch") {
 		b.checkSettings(b.c.Settings, "settings")
 	}

@@ -129,7 +129,7 @@ func TestExplainNamesTheOriginOfEveryValue(t *testing.T) {
 				values[v.Path] = v.Text + " " + v.Origin()
 			}
 			for path, pos := range c.Origins.All() {
-				if path == "overrides" || path == "plugins" || strings.HasSuffix(path, ".enabled") {
+				if path == "overrides" || path == "plugins" || path == "replace" || strings.HasSuffix(path, ".enabled") {
 					continue // told element by element, or by being there
 				}
 				if got := values[path]; !strings.HasSuffix(got, " "+pos.String()) && path != "preRun" {

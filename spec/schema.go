@@ -21,7 +21,7 @@ func Schema(kind string) ([]byte, error) {
 	doc["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	doc["title"] = "esfleet " + kind
 	doc["description"] = s.doc
-	doc["$defs"] = map[string]any{"settings": settingsSchema()}
+	doc["$defs"] = map[string]any{"settings": settingsSchema("settings", true), "scalarSettings": settingsSchema("scalarSettings", false)}
 	out, err := json.MarshalIndent(doc, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("make the schema of %s: %w", kind, err)
@@ -40,6 +40,9 @@ func (s *shape) schema() map[string]any {
 	case eitherShape:
 		return map[string]any{"anyOf": []any{s.elem.schema(), s.objectSchema()}}
 	case settingsShape:
+		if s.scalars {
+			return map[string]any{"$ref": "#/$defs/scalarSettings"}
+		}
 		return map[string]any{"$ref": "#/$defs/settings"}
 	case boolShape:
 		return map[string]any{"type": "boolean"}
@@ -111,16 +114,19 @@ func (s *shape) literal(def string) any {
 	return def
 }
 
-// settingsSchema is for elasticsearch.yml and settings: nested mappings of scalars and lists of scalars.
-func settingsSchema() map[string]any {
+// settingsSchema is for free settings: nested mappings of scalars and, where lists are allowed, lists of scalars.
+func settingsSchema(name string, lists bool) map[string]any {
 	scalar := map[string]any{"type": []string{"string", "number", "boolean"}}
+	values := []any{
+		scalar,
+		map[string]any{"allOf": []any{map[string]any{"$ref": "#/$defs/" + name}, map[string]any{"minProperties": 1}}},
+	}
+	if lists {
+		values = append(values, map[string]any{"type": "array", "items": scalar})
+	}
 	return map[string]any{
-		"type":          "object",
-		"propertyNames": map[string]any{"pattern": settingSegment.String()},
-		"additionalProperties": map[string]any{"anyOf": []any{
-			scalar,
-			map[string]any{"type": "array", "items": scalar},
-			map[string]any{"allOf": []any{map[string]any{"$ref": "#/$defs/settings"}, map[string]any{"minProperties": 1}}},
-		}},
+		"type":                 "object",
+		"propertyNames":        map[string]any{"pattern": settingSegment.String()},
+		"additionalProperties": map[string]any{"anyOf": values},
 	}
 }

@@ -5,16 +5,19 @@ import (
 	"regexp"
 )
 
+// Free settings are those of elasticsearch.yml, of settings and of overrides.
+var settings = &shape{kind: settingsShape, refuse: managedSetting}
+
 var settingSegment = regexp.MustCompile(`^[A-Za-z0-9_*+-]+([.:/][A-Za-z0-9_*+-]+)*$`)
 
 // checkSettingsTree checks the free-form settings of elasticsearch.yml and of settings: keys that a node could read, values
 // that every YAML reader takes alike, no key twice in two spellings, and none of those that esfleet manages.
-func (d *document) checkSettingsTree(n *node, path string) {
+func (d *document) checkSettingsTree(s *shape, n *node, path string) {
 	seen := map[string]Pos{}
-	d.walkSettings(n, "", path, seen)
+	d.walkSettings(s, n, "", path, seen)
 }
 
-func (d *document) walkSettings(n *node, key, path string, seen map[string]Pos) {
+func (d *document) walkSettings(s *shape, n *node, key, path string, seen map[string]Pos) {
 	for _, e := range n.entries {
 		p := e.pos("")
 		full := join(key, e.key)
@@ -26,8 +29,11 @@ func (d *document) walkSettings(n *node, key, path string, seen map[string]Pos) 
 		case e.value.kind == mapNode && len(e.value.entries) == 0:
 			d.bad(e.value, join(path, full), "is an empty mapping", "write a value, or delete the key")
 			continue
+		case e.value.kind == listNode && s.scalars:
+			d.bad(e.value, join(path, full), "is a list, and cluster settings are single texts", `write one text with commas: "a,b"`)
+			continue
 		case e.value.kind == mapNode:
-			d.walkSettings(e.value, full, path, seen)
+			d.walkSettings(s, e.value, full, path, seen)
 			continue
 		}
 		if first, twice := seen[full]; twice {
@@ -35,7 +41,7 @@ func (d *document) walkSettings(n *node, key, path string, seen map[string]Pos) 
 		}
 		seen[full] = p
 		d.checkSettingValue(e.value, join(path, full), true)
-		if why, fix := managedSetting(full); why != "" {
+		if why, fix := s.refuse(full); why != "" {
 			d.add(p, join(path, full), why, fix)
 		}
 	}

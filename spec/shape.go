@@ -40,6 +40,9 @@ type shape struct {
 	min, max float64 // of numbers; max 0: unbounded
 	positive bool    // min is exclusive
 	minItems int
+	// scalars refuses lists among free settings; refuse says of a key why it is not the user's to write.
+	scalars bool
+	refuse  func(key string) (why, fix string)
 	// private says that a wrong value may be a secret that belongs elsewhere, so no message shows it.
 	private bool
 	// keyPattern and keyWant are pattern and want for the keys of a dict.
@@ -92,6 +95,12 @@ func text(pattern, want string) *shape {
 	return &shape{kind: textShape, pattern: pattern, re: regexp.MustCompile(pattern), want: want, maxLen: 4096}
 }
 
+// atMost bounds the length in bytes.
+func (s *shape) atMost(n int) *shape {
+	s.maxLen = n
+	return s
+}
+
 // secret makes s private.
 func (s *shape) secret() *shape {
 	s.private = true
@@ -121,7 +130,7 @@ func (d *document) check(s *shape, n *node, path string) {
 		d.check(s.elem, n, path)
 	case settingsShape:
 		if d.expect(mapNode, n, path, "settings, as in elasticsearch.yml") {
-			d.checkSettingsTree(n, path)
+			d.checkSettingsTree(s, n, path)
 		}
 	default:
 		d.checkScalar(s, n, path)
@@ -322,12 +331,20 @@ func (s *shape) wanted() string {
 	return "text"
 }
 
+// looseInstance finds the instance in a whole task id.
+var looseInstance = regexp.MustCompile(strings.Trim(instancePattern, "^$"))
+
 var looseSize = regexp.MustCompile(`^([1-9][0-9]*(?:\.[0-9]{1,3})?) ?([kKmMgGtT])i?[bB]?$`)
 
 // suggest is what to write instead of got: the very value if it can be guessed, else a description.
 func (s *shape) suggest(got string) string {
 	if m := looseSize.FindStringSubmatch(got); m != nil && s.pattern == sizePattern {
 		return m[1] + strings.ToUpper(m[2]) + "iB"
+	}
+	if s.pattern == instancePattern {
+		if id := looseInstance.FindString(strings.ToLower(got)); id != "" {
+			return id
+		}
 	}
 	if low := strings.ToLower(got); low != got && len(got) <= s.maxLen && s.re.MatchString(low) && !s.private {
 		return low

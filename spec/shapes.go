@@ -1,10 +1,13 @@
 package spec
 
+import "slices"
+
 // Patterns. A size or a duration has exactly one way to be written, so that equal meaning is equal text.
 const (
 	namePattern     = `^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`
 	sizePattern     = `^[1-9][0-9]{0,5}(\.[0-9]{1,3})?(KiB|MiB|GiB|TiB)$`
 	durationPattern = `^(0s|([1-9][0-9]{0,5}(ms|s|m|h))+)$`
+	instancePattern = `^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`
 	envPattern      = `^[A-Za-z_][A-Za-z0-9_]*$`
 )
 
@@ -24,7 +27,6 @@ var (
 	replicas = whole(1, 1000)
 	env      = dictOf(&shape{kind: textShape, pattern: `^[^\x00]*$`, re: text(`^[^\x00]*$`, "").re, want: "text without NUL", maxLen: 128<<10 - 1},
 		envPattern, "a name of letters, digits and _, not beginning with a digit")
-	settings = &shape{kind: settingsShape}
 )
 
 const (
@@ -41,7 +43,13 @@ var clusterFields = []field{
 	{name: "purpose", shape: oneOf(string(Online), string(Offline), string(Standby)), def: "online",
 		doc: "What the cluster is for: online serves users, offline is for batch work, standby takes over from another one. Alert thresholds differ by it."},
 	{name: "state", shape: oneOf(string(Active), string(Retired)), def: "active",
-		doc: "retired stops the cluster's apps in reverse order and keeps its volumes. Deleting the folder instead deletes nothing: it is held and reported."},
+		doc: "retired stops the cluster's apps in reverse order; its volumes are kept unless retirement says otherwise. Deleting the folder instead deletes nothing: it is held and reported."},
+	{name: "retirement", shape: object(
+		field{name: "grace", shape: duration, def: "168h", doc: "How long a retired cluster stays stopped, its volumes untouched, before they may be destroyed."},
+		field{name: "destroy", shape: &shape{kind: boolShape}, def: "false", doc: "true destroys the volumes, and every document in them, once grace is over. Only together with state: retired, and only in the cluster.yaml of that cluster."},
+	), doc: "What becomes of the volumes of a retired cluster. Without destroy they are kept for ever."},
+	{name: "restart", shape: text(`^[A-Za-z0-9]([A-Za-z0-9._:-]*[A-Za-z0-9])?$`, `one word of letters, digits and inner . _ : -, like "2026-11-22"`).atMost(64),
+		doc: "A word of your choice, like a date. Another word restarts every Elasticsearch node once, one at a time, and changes nothing else. Taking the word away restarts them too."},
 	{name: "suspend", shape: object(
 		field{name: "reason", shape: anyText, required: true, doc: "Why nothing may be changed; shown wherever the cluster is."},
 		field{name: "by", shape: anyText, doc: "Who suspended it."},
@@ -99,6 +107,7 @@ var clusterFields = []field{
 	{name: "indices", shape: object(
 		field{name: "replicas", shape: whole(1, 20), def: "1", doc: "Copies of each shard beside the primary, for every index: at least 1, so that losing a node loses nothing."},
 		field{name: "totalShardsPerNode", shape: whole(0, 10000), def: "0", doc: "How many shards of one index a node may hold; 0: no bound."},
+		field{name: "delay", shape: duration, def: "5m", doc: "How long Elasticsearch waits for a node that left before it copies its shards anew: longer than a restart takes, at least 1m."},
 	), doc: "The platform's reliability rules, applied to every index."},
 	{name: "plugins", shape: listOf(&shape{kind: eitherShape, elem: pluginName, want: "a plugin's name, or {name, url, sha512}", fields: []field{
 		{name: "name", shape: pluginName, required: true, doc: "The plugin's name as the node lists it."},
@@ -116,14 +125,28 @@ var clusterFields = []field{
 		field{name: "maxFailures", shape: whole(0, 10000), def: "0", doc: "After how many failed checks in a row Marathon kills the task. 0: never, since Marathon would not ask Elasticsearch first; esfleet reports the node instead."},
 	), doc: "Health and readiness checks of the Elasticsearch nodes."},
 	{name: "rollout", shape: object(
-		field{name: "canary", shape: whole(0, 1000), def: "1", doc: "How many nodes get a change first."},
+		field{name: "canary", shape: whole(0, 1000), def: "1", doc: "How many data nodes get a change first; fewer than there are. 0: none, and soak means nothing."},
 		field{name: "soak", shape: duration, def: "0s", doc: "How long the canaries run before the others follow."},
+		field{name: "pause", shape: &shape{kind: boolShape}, def: "false", doc: "true keeps the others waiting after the canaries, until the line is taken away. Needs a canary."},
+		field{name: "hold", shape: duration, def: "24h", doc: "How long the volume of a node that left is kept, for the case that the change is taken back."},
+		field{name: "snapshotWithin", shape: duration, def: "0s", doc: "A version is upgraded only if the cluster has a successful snapshot that is not older than this. 0s: none is asked for."},
 	), doc: "How a change spreads over the nodes."},
+	{name: "clusterSettings", shape: &shape{kind: settingsShape, scalars: true, refuse: movedSetting}, doc: "Persistent settings of the running cluster, as for PUT _cluster/settings, kept as they are written here; no node restarts. Dotted or nested keys; a list is one text with commas. Keys that esfleet moves itself are refused."},
+}
+
+// ownFields are a cluster's alone: what they name exists once, so they cannot be inherited.
+var ownFields = []field{
+	{name: "replace", shape: listOf(&shape{kind: eitherShape, elem: instanceID, want: "an instance id, or {instance, loseCopies}", fields: []field{
+		{name: "instance", shape: instanceID, required: true, doc: "Marathon's id of the instance, as status shows it. It is never given twice: when that instance is gone the line has done its work, and can be deleted."},
+		{name: "loseCopies", shape: &shape{kind: boolShape}, def: "false", doc: "true gives the node up although copies of shards may be lost that exist nowhere else, like those of a node whose host is gone for good."},
+	}}, 0), doc: "Nodes to give up for blank ones elsewhere, by Marathon's instance id. Their data moves away first where that is possible."},
 }
 
 var (
 	enabledField = field{name: "enabled", shape: &shape{kind: boolShape}, def: "true", doc: "false removes a section that the defaults brought in."}
-	pluginName   = text(`^[a-z0-9][a-z0-9._-]{0,79}$`, "a plugin's name, like analysis-icu")
+	// instanceID is the part of Marathon's task ids that stays the same while an instance restarts.
+	instanceID = text(instancePattern, "the uuid of a Marathon instance, like 1b9c6a5e-7f2d-11ee-8c3a-0242ac120002")
+	pluginName = text(`^[a-z0-9][a-z0-9._-]{0,79}$`, "a plugin's name, like analysis-icu")
 )
 
 // nodesShape is the section of one component's nodes. Sections differ in their defaults, and in having a volume.
@@ -145,8 +168,12 @@ func nodesShape(c Component) *shape {
 	}
 	if c.Stateful() {
 		s.fields = append(s.fields,
-			field{name: "disk", shape: size, def: def.disk, doc: "Persistent volume of one node. It can't be changed later without moving the data to new nodes."},
+			field{name: "disk", shape: size, def: def.disk, doc: "Persistent volume of one node. It can't be changed later without moving the data to new nodes: see data.generation."},
 			field{name: "diskType", shape: oneOf("root", "mount"), def: "root", doc: "root: on the agent's own disk. mount: a whole disk of its own."})
+	}
+	if c == Data {
+		s.fields = append(s.fields, field{name: "generation", shape: whole(1, 99), def: "1",
+			doc: "Raise it by one together with disk, diskType, cpus or memory, which Marathon never changes for nodes with volumes: new nodes are made beside the old ones, the data moves over, then the old ones go."})
 	}
 	s.fields = append(s.fields,
 		field{name: "ports", shape: object(
@@ -197,5 +224,5 @@ var shapes = map[string]*shape{
 		), doc: "What the group's clusters may ask for together."},
 		field{name: "defaults", shape: object(clusterFields...), doc: defaultsDoc},
 	)},
-	"Cluster": {kind: objectShape, doc: "cluster.yaml: one cluster.", fields: append(header("Cluster"), clusterFields...)},
+	"Cluster": {kind: objectShape, doc: "cluster.yaml: one cluster.", fields: slices.Concat(header("Cluster"), clusterFields, ownFields)},
 }

@@ -21,7 +21,8 @@ func (b *builder) validate(root section) {
 	b.checkPlugins(root)
 	b.checkOverrides(root)
 	b.checkTimes(root)
-	b.checkClusterSettings(root)
+	b.checkOwnSettings(root)
+	b.checkChanges(root)
 }
 
 // supported lists the major versions by distribution.
