@@ -1,152 +1,28 @@
-// Package esclient asks an Elasticsearch cluster who it is and how it fares.
+// Package esclient reads and changes an Elasticsearch cluster.
 //
-// In: HTTP addresses of nodes. Out: one plan.Elasticsearch: an answer whose parts agree, or "not known" with the reason.
-// It only reads. Any doubt (late, cut, no master, two nodes that name different clusters) is "not known", never a guess.
+// In: an esgate.Target: where to ask and who must answer. Out: esgate.Health, one reading whose parts agree, or "not known"
+// with the reason; and for one esgate.Change whether it happened, was refused, or nobody knows. Any doubt (late, cut, no
+// master, another cluster, a master that changed, numbers that contradict each other) is "not known", never a guess. A write
+// goes to a node that has just proven, together with a second one, to be of the declared cluster, and is sent once.
 package esclient
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"net/http"
-	"strings"
 	"time"
-
-	"github.com/esfleet/esfleet/reconcile/plan"
 )
 
-// maxBody bounds an answer; the calls used here answer in a few hundred bytes.
-const maxBody = 1 << 20
-
-// A Client asks clusters. The zero value is not usable; call New.
+// A Client talks to clusters. The zero value is not usable; call New. It may be used by several goroutines at once.
 type Client struct {
 	http    *http.Client
 	timeout time.Duration
 }
 
-// New makes a client over transport (nil: the default one). timeout bounds each call; 0 means 5 s.
+// New makes a client over transport (nil: the default one). timeout bounds each call; 0 means 5 s. Calls that make all
+// nodes work (a write, the list of a repository's snapshots) get a small multiple of it.
 func New(transport http.RoundTripper, timeout time.Duration) *Client {
 	if timeout == 0 {
 		timeout = 5 * time.Second
 	}
 	return &Client{timeout: timeout, http: &http.Client{Transport: transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
-}
-
-// Ask asks up to two nodes for the cluster's identity and the first that answers for its health. Two nodes must agree on
-// the identity: one alone may sit in another cluster or on a minority side.
-func (c *Client) Ask(ctx context.Context, endpoints []string) plan.Elasticsearch {
-	out := plan.Elasticsearch{Asked: true}
-	var answers []identity
-	var health *health
-	var errs []error
-	for _, e := range endpoints {
-		id, err := c.identity(ctx, e)
-		if err == nil && health == nil {
-			health, err = c.health(ctx, e)
-		}
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		if answers = append(answers, id); len(answers) == 2 {
-			break
-		}
-	}
-	switch {
-	case len(endpoints) == 0:
-		out.Why = "no node runs that could be asked"
-	case len(answers) == 0:
-		out.Why = fmt.Sprintf("none of %d nodes answers: %v", len(endpoints), errors.Join(errs...))
-	case len(answers) == 2 && answers[0] != answers[1]:
-		out.Why = fmt.Sprintf("two nodes name different clusters: %s and %s", answers[0], answers[1])
-	case len(answers) == 1 && len(endpoints) > 1:
-		out.Why = fmt.Sprintf("only one of %d nodes answers: %v", len(endpoints), errors.Join(errs...))
-	default:
-		out.Known, out.Name, out.UUID = true, answers[0].Name, answers[0].uuid()
-		out.Status, out.Nodes, out.DataNodes = health.Status, health.Nodes, health.DataNodes
-	}
-	out.Why = strings.ReplaceAll(out.Why, "\n", "; ")
-	return out
-}
-
-// identity is who a node says its cluster is.
-type identity struct {
-	Name     string `json:"cluster_name"`
-	UUID     string `json:"cluster_uuid"`
-	Metadata struct {
-		UUID string `json:"cluster_uuid"`
-	} `json:"metadata"`
-}
-
-func (i identity) uuid() string {
-	if i.UUID != "" && i.UUID != "_na_" {
-		return i.UUID
-	}
-	return i.Metadata.UUID
-}
-
-func (i identity) String() string { return fmt.Sprintf("%q (%s)", i.Name, i.uuid()) }
-
-// identity reads it from the cluster state, which only a node with a master answers: GET / would also be answered by a
-// node that has not joined anything, and is missing in some distributions (elasticsearch-lab §0).
-func (c *Client) identity(ctx context.Context, endpoint string) (identity, error) {
-	var id identity
-	err := c.get(ctx, endpoint+"/_cluster/state/metadata?filter_path=cluster_name,cluster_uuid,metadata.cluster_uuid&master_timeout=2s", &id, http.StatusOK)
-	if err == nil && (id.Name == "" || id.uuid() == "" || id.uuid() == "_na_") {
-		err = fmt.Errorf("%s: no cluster has formed yet", endpoint)
-	}
-	return id, err
-}
-
-type health struct {
-	Status    string `json:"status"`
-	TimedOut  bool   `json:"timed_out"`
-	Nodes     int    `json:"number_of_nodes"`
-	DataNodes int    `json:"number_of_data_nodes"`
-}
-
-func (c *Client) health(ctx context.Context, endpoint string) (*health, error) {
-	var h health
-	// 408 is what a health call answers when what it waits for does not come in time; the body is good all the same.
-	if err := c.get(ctx, endpoint+"/_cluster/health?timeout=1s&master_timeout=2s", &h, http.StatusOK, http.StatusRequestTimeout); err != nil {
-		return nil, err
-	}
-	switch h.Status {
-	case "green", "yellow", "red":
-		return &h, nil
-	}
-	return nil, fmt.Errorf("%s: health is %q", endpoint, h.Status)
-}
-
-func (c *Client) get(ctx context.Context, url string, into any, good ...int) error {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return fmt.Errorf("ask Elasticsearch: %w", err)
-	}
-	res, err := c.http.Do(req)
-	if err != nil {
-		return fmt.Errorf("ask Elasticsearch: %w", err)
-	}
-	defer res.Body.Close() //nolint:errcheck // read-only
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody+1))
-	if err != nil {
-		return fmt.Errorf("ask Elasticsearch: GET %s: %w", url, err)
-	}
-	if len(body) > maxBody {
-		return fmt.Errorf("ask Elasticsearch: GET %s: more than %d bytes", url, maxBody)
-	}
-	for _, g := range good {
-		if res.StatusCode == g {
-			if err := json.Unmarshal(body, into); err != nil {
-				return fmt.Errorf("ask Elasticsearch: GET %s: %w", url, err)
-			}
-			return nil
-		}
-	}
-	return fmt.Errorf("ask Elasticsearch: GET %s: status %d", url, res.StatusCode)
 }
