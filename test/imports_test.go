@@ -90,6 +90,7 @@ var only = map[string][]string{
 	"render/bootstrap":      {"spec", "gitsrc/snapshot", "render/bundle"},
 	"render":                {"spec", "gitsrc/snapshot", "render/bundle", "render/bootstrap", "marathonsink/marathon"},
 	"drift":                 {"spec", "render", "render/bundle", "marathonsink/marathon"},
+	"reconcile/esgate":      {"spec"},
 	"reconcile/plan":        {"spec", "render", "drift", "marathonsink/marathon", "reconcile/esgate", "reconcile/preflight"},
 }
 

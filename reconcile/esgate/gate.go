@@ -41,9 +41,13 @@ type Touch struct {
 	Name, UUID string       // of the cluster as declared and recorded
 	Version    spec.Version // that git wants
 	Dist       spec.Distribution
-	// Masters and Data are how many nodes of each kind are expected to be members now: all that are declared and were
-	// not stopped by esfleet. A node that is both counts in both.
+	// Masters and Data are how many nodes of each kind are expected to be members now: all that are declared, and those
+	// that leave until esfleet has stopped them. A node that is both counts in both; what a Join adds is not counted.
 	Masters, Data int
+	// Peers is the same for the nodes of Component, known by the component they report; 0 if they need not be counted.
+	Peers int
+	// Adds is how many nodes a Join adds; 0 means one.
+	Adds int
 	// Leaving are the names of nodes that are to leave for good: only these may be excluded from allocation and vote.
 	Leaving []string
 	// Zen1 says that the quorum is a number set by hand (Elasticsearch before 7); Quorum is that number in force.

@@ -1,7 +1,6 @@
 package esgate
 
 import (
-	"slices"
 	"time"
 
 	"github.com/esfleet/esfleet/spec"
@@ -119,21 +118,15 @@ type Recovery struct {
 	OperationsOnly bool // no files are copied, operations are replayed
 }
 
-// Node finds a member by its name; nil if it is not there.
+// Node finds a member by its name; nil if it is not there. It does not rely on the order of Nodes: a member that is not
+// found would be taken for one that is down.
 func (h *Health) Node(name string) *Node {
-	i, ok := slices.BinarySearchFunc(h.Nodes, name, func(n Node, name string) int {
-		switch {
-		case n.Name < name:
-			return -1
-		case n.Name > name:
-			return 1
+	for i := range h.Nodes {
+		if h.Nodes[i].Name == name {
+			return &h.Nodes[i]
 		}
-		return 0
-	})
-	if !ok {
-		return nil
 	}
-	return &h.Nodes[i]
+	return nil
 }
 
 // ByInstance finds the member that runs in a Marathon instance; nil if none says so.

@@ -1,20 +1,19 @@
 package esgate
 
-import "fmt"
-
-// Judge says whether t may be done to the cluster that h shows.
+// Judge says whether t may be done to the cluster that h shows: the first rule of the table that forbids it, or OK. It is
+// a function of its arguments alone; a nil h is a cluster that was not asked.
 func Judge(h *Health, t Touch) Verdict {
-	switch {
-	case !h.Asked || !h.Known:
-		return Verdict{Rule: RuleUnknown, Why: h.Why}
-	case h.Status != "green":
-		return Verdict{Rule: RuleNotGreen, Why: fmt.Sprintf("the cluster is %s", h.Status)}
+	if h == nil {
+		h = &Health{}
+	}
+	for i := range table {
+		r := &table[i]
+		if !r.applies(t.Kind) {
+			continue
+		}
+		if n := r.no(h, &t); n.why != "" {
+			return Verdict{Rule: r.Name, Why: bounded(n.why), Hold: n.wayOut != "", WayOut: bounded(n.wayOut)}
+		}
 	}
 	return Verdict{OK: true}
 }
-
-// Names of the rules, as logs, status, metrics and documents use them.
-const (
-	RuleUnknown  = "elasticsearch-unknown"
-	RuleNotGreen = "cluster-not-green"
-)
