@@ -3,43 +3,118 @@ package marathon
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"unicode/utf8"
 )
 
-// A builder makes Docs of JSON that is known to be good: encoding/json has read it once already. It gives what
-// encoding/json would give with UseNumber, in one pass, and leaves out members nobody needs: a list of apps is mostly
-// bundles and tasks, and to walk those four times is most of what a first look costs.
+// A builder makes Docs of JSON. It gives what encoding/json would give with UseNumber, and refuses what that would refuse,
+// in one pass: a list of apps is mostly bundles and tasks, and to walk those three times is most of what a first look
+// costs.
 type builder struct {
-	in []byte
-	at int
+	in    []byte
+	at    int
+	depth int
+	err   error // the first one; from then on at stands at the end
 }
 
-// doc reads an object without the members named in skip.
-func (b *builder) doc(skip []string) Doc {
-	out := Doc{}
+// doc reads the whole input as one object. Members named in skip are left out; those named in apart are gathered, as they
+// are written, in an object of their own, which may still be bad JSON where both name them.
+func (b *builder) doc(skip, apart []string) (out Doc, gathered []byte, err error) {
+	out, gathered = Doc{}, append(make([]byte, 0, 1<<10), '{')
 	b.members(func(key string) {
-		if slices.Contains(skip, key) {
+		b.peek()
+		start, skipped, aside := b.at, slices.Contains(skip, key), slices.Contains(apart, key)
+		switch {
+		case skipped && aside:
 			b.skip()
+		case skipped:
+			b.value()
+		default:
+			out[key] = b.value()
+		}
+		if aside {
+			if len(gathered) > 1 {
+				gathered = append(gathered, ',')
+			}
+			gathered = append(append(append(append(gathered, '"'), key...), `":`...), b.in[start:b.at]...)
+		}
+	})
+	if b.peek(); b.at < len(b.in) {
+		b.fail("the end")
+	}
+	return out, append(gathered, '}'), b.err
+}
+
+// fail notes that something else should be here, and goes to the end.
+func (b *builder) fail(want string) {
+	if b.err == nil {
+		b.err = fmt.Errorf("byte %d of %d: not JSON: %s should be here", b.at, len(b.in), want)
+	}
+	b.at = len(b.in)
+}
+
+// maxNesting is encoding/json's bound.
+const maxNesting = 10_000
+
+// deeper and back surround what is within an object or array.
+func (b *builder) deeper() {
+	if b.depth++; b.depth > maxNesting {
+		b.fail("something less nested")
+	}
+}
+
+func (b *builder) back() { b.depth-- }
+
+// members walks an object; each is called before its member's value, and must read it.
+func (b *builder) members(each func(key string)) {
+	b.deeper()
+	defer b.back()
+	b.expect('{')
+	if b.peek() == '}' {
+		b.at++
+		return
+	}
+	for b.err == nil {
+		key := b.text()
+		b.expect(':')
+		each(key)
+		if b.ends('}') {
 			return
 		}
-		out[key] = b.value()
-	})
+	}
+}
+
+func (b *builder) list() []any {
+	b.deeper()
+	defer b.back()
+	b.expect('[')
+	out := []any{}
+	if b.peek() == ']' {
+		b.at++
+		return out
+	}
+	for b.err == nil {
+		out = append(out, b.value())
+		if b.ends(']') {
+			break
+		}
+	}
 	return out
 }
 
-// members walks an object; each is called where its member's value begins, and must read it.
-func (b *builder) members(each func(key string)) {
-	b.next() // {
-	for b.peek() != '}' {
-		key := b.text()
-		b.next() // :
-		each(key)
-		if b.peek() == ',' {
-			b.at++
-		}
+// ends passes over a comma, or over the last byte of an object or array.
+func (b *builder) ends(last byte) bool {
+	switch b.peek() {
+	case ',':
+		b.at++
+		return false
+	case last:
+		b.at++
+		return true
 	}
-	b.at++
+	b.fail("a comma or " + string(last))
+	return true
 }
 
 func (b *builder) value() any {
@@ -49,69 +124,103 @@ func (b *builder) value() any {
 		b.members(func(key string) { out[key] = b.value() })
 		return out
 	case '[':
-		b.at++
-		out := []any{}
-		for b.peek() != ']' {
-			out = append(out, b.value())
-			if b.peek() == ',' {
-				b.at++
-			}
-		}
-		b.at++
-		return out
+		return b.list()
 	case '"':
 		return b.text()
 	case 't':
-		b.at += len("true")
+		b.word("true")
 		return true
 	case 'f':
-		b.at += len("false")
+		b.word("false")
 		return false
 	case 'n':
-		b.at += len("null")
+		b.word("null")
 		return nil
 	}
 	return b.number()
 }
 
-func (b *builder) number() json.Number {
-	for start := b.at; ; b.at++ {
-		switch b.in[b.at] {
-		case ',', ']', '}', ' ', '\t', '\r', '\n':
-			return json.Number(b.in[start:b.at])
-		}
+func (b *builder) word(w string) {
+	if !bytes.HasPrefix(b.in[b.at:], []byte(w)) {
+		b.fail(w)
+		return
 	}
+	b.at += len(w)
 }
 
-// peek is the next byte that is not white space; it stays where it is.
+// number reads a number as it is written.
+func (b *builder) number() json.Number {
+	start := b.at
+	b.any("-", 1)
+	if b.any("0", 1) == 0 && b.digits() == 0 {
+		b.fail("a value")
+		return ""
+	}
+	if b.any(".", 1) > 0 && b.digits() == 0 {
+		b.fail("a digit")
+		return ""
+	}
+	if b.any("eE", 1) > 0 {
+		b.any("+-", 1)
+		if b.digits() == 0 {
+			b.fail("a digit")
+			return ""
+		}
+	}
+	return json.Number(b.in[start:b.at])
+}
+
+func (b *builder) digits() int { return b.any("0123456789", len(b.in)) }
+
+// any passes over at most so many of these bytes, and says over how many.
+func (b *builder) any(of string, most int) (n int) {
+	for n < most && b.at < len(b.in) && bytes.IndexByte([]byte(of), b.in[b.at]) >= 0 {
+		b.at++
+		n++
+	}
+	return n
+}
+
+// peek is the next byte that is not white space; it stays where it is. At the end it is 0, which JSON has nowhere.
 func (b *builder) peek() byte {
-	for {
+	for ; b.at < len(b.in); b.at++ {
 		switch c := b.in[b.at]; c {
 		case ' ', '\t', '\r', '\n':
-			b.at++
 		default:
 			return c
 		}
 	}
+	return 0
 }
 
-func (b *builder) next() {
-	b.peek()
+func (b *builder) expect(c byte) {
+	if b.peek() != c {
+		b.fail(string(c))
+		return
+	}
 	b.at++
 }
 
-// raw is the next string with its quotes.
+// raw is the next string with its quotes; nil if it has no end.
 func (b *builder) raw() []byte {
-	b.peek()
 	start := b.at
-	for b.at++; ; b.at++ {
-		b.at += bytes.IndexByte(b.in[b.at:], '"')
+	if b.expect('"'); b.err != nil {
+		return nil
+	}
+	start = b.at - 1
+	for {
+		quote := bytes.IndexByte(b.in[b.at:], '"')
+		if quote < 0 {
+			b.fail("a string's end")
+			return nil
+		}
+		b.at += quote
 		escapes := 0
 		for b.in[b.at-1-escapes] == '\\' {
 			escapes++
 		}
+		b.at++
 		if escapes%2 == 0 {
-			b.at++
 			return b.in[start:b.at]
 		}
 	}
@@ -119,21 +228,33 @@ func (b *builder) raw() []byte {
 
 func (b *builder) text() string {
 	raw := b.raw()
+	if raw == nil {
+		return ""
+	}
 	plain := raw[1 : len(raw)-1]
-	if bytes.IndexByte(plain, '\\') < 0 && utf8.Valid(plain) {
+	if simple(plain) {
 		return string(plain)
 	}
 	var s string
-	if err := json.Unmarshal(raw, &s); err != nil {
-		panic("marathon: a string in a document that was read is none: " + err.Error())
+	if json.Unmarshal(raw, &s) != nil {
+		b.fail("a string without control characters and with whole escapes before it")
 	}
 	return s
 }
 
-// skip passes over one value.
+// simple says that text within quotes means just what is written.
+func simple(text []byte) bool {
+	for _, c := range text {
+		if c < ' ' {
+			return false
+		}
+	}
+	return bytes.IndexByte(text, '\\') < 0 && utf8.Valid(text)
+}
+
+// skip passes over one value. It finds the value's end only: whether all within is good JSON is for whoever decodes it.
 func (b *builder) skip() {
-	depth := 0
-	for {
+	for depth := 0; b.err == nil; {
 		switch b.peek() {
 		case '"':
 			b.raw()
@@ -148,7 +269,7 @@ func (b *builder) skip() {
 		default:
 			b.value()
 		}
-		if depth == 0 {
+		if depth <= 0 {
 			return
 		}
 	}

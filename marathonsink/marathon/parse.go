@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"strconv"
 	"time"
 )
@@ -37,23 +38,35 @@ type live struct {
 	} `json:"lastTaskFailure"`
 }
 
+// liveKeys are the names of live's members.
+var liveKeys = func() (keys []string) {
+	for t, i := reflect.TypeFor[live](), 0; i < t.NumField(); i++ {
+		keys = append(keys, t.Field(i).Tag.Get("json"))
+	}
+	return keys
+}()
+
 // ParseApp reads one app as GET /v2/apps or /v2/apps/{id} shows it (without the "app" envelope of the latter).
 // Fields that are absent or null are zero: 1.4 writes null where later versions write nothing.
 func ParseApp(raw []byte) (*App, error) {
+	// Numbers stay as they were written: 0.30000000000000004 must not become something else on the way.
+	doc, typed, err := (&builder{in: raw}).doc(volatile, liveKeys)
+	if err != nil {
+		return nil, fmt.Errorf("read app: %w", err)
+	}
 	var l live
-	if err := json.Unmarshal(raw, &l); err != nil {
+	if err := json.Unmarshal(typed, &l); err != nil {
 		return nil, fmt.Errorf("read app: %w", err)
 	}
 	app, err := l.app()
 	if err != nil {
 		return nil, err
 	}
+	app.Doc = doc
 	app.Tasks = l.Tasks
 	app.TasksRunning = l.TasksRunning
 	app.LastTaskFailure = l.LastTaskFailure.Message
 	app.LastFailureVersion, _ = time.Parse(time.RFC3339, l.LastTaskFailure.Version) // zero: not told
-	// Numbers stay as they were written: 0.30000000000000004 must not become something else on the way.
-	app.Doc = (&builder{in: raw}).doc(volatile)
 	return app, nil
 }
 
