@@ -40,11 +40,6 @@ func Cluster(c *spec.Cluster, blobs snapshot.Blobs, t Target) (*Desired, error) 
 	return d, nil
 }
 
-// AppID is where a component of a cluster lives in Marathon.
-func AppID(id spec.ClusterID, c spec.Component) marathon.AppID {
-	return marathon.AppID(fmt.Sprintf("/%s/%s/%s", id.Group, id.Name, c.AppName()))
-}
-
 // A renderer holds what every app of one cluster is made from.
 type renderer struct {
 	c     *spec.Cluster
@@ -88,7 +83,7 @@ func (r *renderer) finish(component spec.Component, d *draft) (*App, error) {
 		return nil, fmt.Errorf("%s: the app definition has %d bytes, and more than %d endanger Marathon's leader; make files or environment smaller", r.c.Pos, size, MaxBody)
 	}
 	return &App{
-		ID: AppID(r.c.ID, component), Component: component, Doc: doc, Instances: d.instances,
+		ID: AppIDOf(r.c, component), Component: component, Doc: doc, Instances: d.instances,
 		Bundle: d.bundle, Origins: r.origins(d),
 	}, nil
 }

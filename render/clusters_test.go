@@ -49,7 +49,7 @@ func cluster(version spec.Version) *spec.Cluster {
 		Discovery: spec.DiscoverySpec{Mode: spec.HAProxy, Port: 19300, StatsPort: 19301, Replicas: 2, CPUs: 0.1, Memory: 128 * spec.MiB, Image: "haproxy:2.8"},
 		Exporter:  &spec.ExporterSpec{Graphite: "graphite.example:2003", Prefix: "es", Interval: time.Minute, CPUs: 0.1, Memory: 64 * spec.MiB},
 		Kibana:    &spec.KibanaSpec{Image: "registry.example/kibana:" + version.String(), Home: "/usr/share/kibana", Replicas: 1, CPUs: 1, Memory: spec.GiB},
-		Indices:   spec.Indices{Replicas: 1, TotalShardsPerNode: 2},
+		Indices:   spec.Indices{Replicas: 1, TotalShardsPerNode: 2, Delay: 5 * time.Minute},
 		Plugins:   []spec.Plugin{{Name: "analysis-ik", URL: "https://plugins.example/ik.zip", SHA512: "AB12"}, {Name: "analysis-icu"}},
 		Overrides: []spec.Override{{Hosts: []string{"node-7.example"}, Settings: map[string]any{"node.attr.disk": "slow"}}},
 		Checks:    spec.Checks{Interval: 10 * time.Second, Timeout: 5 * time.Second, Grace: 5 * time.Minute, MaxFailures: 6},

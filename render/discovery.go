@@ -43,7 +43,7 @@ const RingTemplate = "discovery/haproxy.cfg"
 func (r *renderer) haproxy(d *draft) error {
 	s := r.c.Discovery
 	facts := map[string]string{
-		"masters_app": string(AppID(r.c.ID, r.c.MasterComponent())),
+		"masters_app": string(AppIDOf(r.c, r.c.MasterComponent())),
 		"front_port":  strconv.Itoa(s.Port),
 		"stats_port":  strconv.Itoa(s.StatsPort),
 		"interval":    "5",
@@ -97,7 +97,7 @@ func (r *renderer) bamboo(d *draft) error {
 		"MARATHON_ENDPOINT":         strings.Join(r.t.NodeURLs, ","),
 		"MARATHON_USE_EVENT_STREAM": "true",
 		"BAMBOO_ZK_PATH":            fmt.Sprintf("/bamboo/%s/%s", r.c.ID.Group, r.c.ID.Name),
-		"ESFLEET_MASTERS":           string(AppID(r.c.ID, r.c.MasterComponent())),
+		"ESFLEET_MASTERS":           string(AppIDOf(r.c, r.c.MasterComponent())),
 		"ESFLEET_FRONT_PORT":        strconv.Itoa(s.Port),
 	} {
 		if _, ok := s.Env[k]; !ok {

@@ -61,7 +61,7 @@ type volume struct {
 func (r *renderer) document(component spec.Component, d *draft, env map[string]string) map[string]any {
 	v := r.t.Version
 	doc := map[string]any{
-		"id":                    AppID(r.c.ID, component),
+		"id":                    AppIDOf(r.c, component),
 		"cmd":                   d.cmd,
 		"instances":             d.instances,
 		"cpus":                  d.cpus,

@@ -46,13 +46,17 @@ func (r *renderer) nodes(component spec.Component, n *spec.Nodes) (*draft, error
 		readiness:    r.readinessOf(readyPath, "http"),
 		upgrade:      half,
 		killGrace:    killGrace,
-		dependencies: []string{string(AppID(r.c.ID, spec.Gate))},
+		dependencies: []string{string(AppIDOf(r.c, spec.Gate))},
 		from: map[string]string{
 			"instances": at + "replicas", "cpus": at + "cpus", "mem": at + "memory", "env": at + "env",
 			"constraints": at + "constraints", "container.docker.image": "elasticsearch.image",
 			"container.volumes": at + "disk", "healthChecks": "checks", "readinessChecks": "checks",
 			"portDefinitions[0]": at + "httpPort", "portDefinitions[1]": at + "transportPort",
 		},
+	}
+	if r.c.Restart != "" {
+		// In the environment and not in the bundle: what runs stays what it is, only that it starts once more.
+		d.own["ESFLEET_RESTART"], d.from["env.ESFLEET_RESTART"] = r.c.Restart, "restart"
 	}
 	if component.Stateful() {
 		d.volume = &volume{path: volumePath, kind: diskType(n), size: n.Disk}
@@ -132,11 +136,13 @@ func (r *renderer) facts(component spec.Component, n *spec.Nodes) map[string]str
 		"run_as":       es.User,
 		"heap_mib":     strconv.FormatInt(n.Heap.MiB(), 10),
 		"volume":       "",
-		"unique":       flag(n.PerHost <= 1),
-		"app":          string(AppID(r.c.ID, component)),
-		"gate_app":     string(AppID(r.c.ID, spec.Gate)),
+		"node_prefix":  nodePrefix(r.c, component),
+		"unique":       flag(alone(n)),
+		"app":          string(AppIDOf(r.c, component)),
+		"older_app":    "",
+		"gate_app":     string(AppIDOf(r.c, spec.Gate)),
 		"discovery":    string(r.c.Discovery.Mode),
-		"ring_app":     string(AppID(r.c.ID, spec.Discovery)),
+		"ring_app":     string(AppIDOf(r.c, spec.Discovery)),
 		"ring_port":    strconv.Itoa(r.c.Discovery.Port),
 		"ring_address": r.c.Discovery.Address,
 		"key_seeds":    k.seeds,
@@ -150,6 +156,10 @@ func (r *renderer) facts(component spec.Component, n *spec.Nodes) map[string]str
 	}
 	if component == r.c.MasterComponent() {
 		f["key_initial"] = k.initial
+		if g := generation(r.c, component); g > 1 {
+			// The ring leads to this generation, of which nobody may be in the cluster yet.
+			f["older_app"] = string(appID(r.c.ID, component, g-1))
+		}
 	}
 	return f
 }

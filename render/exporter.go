@@ -47,7 +47,7 @@ func (r *renderer) httpApps() []string {
 	var out []string
 	for _, c := range []spec.Component{spec.Coordinating, spec.Data} {
 		if r.c.Nodes[c] != nil {
-			out = append(out, string(AppID(r.c.ID, c)))
+			out = append(out, string(AppIDOf(r.c, c)))
 		}
 	}
 	return out

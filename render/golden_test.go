@@ -36,6 +36,10 @@ var goldens = []struct {
 	{"shared-es6-docker", spec.ElasticsearchDist, spec.Version{Major: 6, Minor: 8, Patch: 23}, target.Version, shared},
 	{"shared-opensearch1-docker", spec.OpenSearchDist, spec.Version{Major: 1, Minor: 3, Patch: 14}, target.Version, shared},
 	{"extra-roles-opensearch2-docker", spec.OpenSearchDist, spec.Version{Major: 2, Minor: 11, Patch: 0}, target.Version, extraRoles},
+	{"shared-es8-second-generation", spec.ElasticsearchDist, spec.Version{Major: 8, Minor: 19, Patch: 21}, target.Version, func(c *spec.Cluster) {
+		shared(c)
+		c.Nodes[spec.Data].Generation, c.Restart = 2, "2026-11-22"
+	}},
 	{"bamboo-es7-fixed-ports", spec.ElasticsearchDist, spec.Version{Major: 7, Minor: 17, Patch: 28}, target.Version, bambooAndFixedPorts},
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/esfleet/esfleet/examples"
 	"github.com/esfleet/esfleet/gitsrc/snapshot"
@@ -41,13 +42,19 @@ func TestEqualSpecsGiveEqualBytes(t *testing.T) {
 func TestWhatDoesNotConcernTheNodesDoesNotChangeTheirApps(t *testing.T) {
 	want := apps(t, desired(t, cluster(es7), target))
 	for name, edit := range map[string]func(*spec.Cluster){
-		"a line moves in git":      func(c *spec.Cluster) { c.Pos.Line = 7 },
-		"the owners change":        func(c *spec.Cluster) { c.Owners = []string{"someone"} },
-		"the purpose changes":      func(c *spec.Cluster) { c.Purpose = spec.Standby },
-		"the cluster is suspended": func(c *spec.Cluster) { c.Suspend = &spec.Suspension{Reason: "r"} },
-		"the cluster is retired":   func(c *spec.Cluster) { c.State = spec.Retired },
-		"the rollout is slower":    func(c *spec.Cluster) { c.Rollout.Canary = 3 },
-		"the drift mode changes":   func(c *spec.Cluster) { c.Drift = spec.Report },
+		"a line moves in git":         func(c *spec.Cluster) { c.Pos.Line = 7 },
+		"the owners change":           func(c *spec.Cluster) { c.Owners = []string{"someone"} },
+		"the purpose changes":         func(c *spec.Cluster) { c.Purpose = spec.Standby },
+		"the cluster is suspended":    func(c *spec.Cluster) { c.Suspend = &spec.Suspension{Reason: "r"} },
+		"the cluster is retired":      func(c *spec.Cluster) { c.State = spec.Retired },
+		"the rollout is slower":       func(c *spec.Cluster) { c.Rollout.Canary = 3 },
+		"the drift mode changes":      func(c *spec.Cluster) { c.Drift = spec.Report },
+		"the rollout is paused":       func(c *spec.Cluster) { c.Rollout.Pause, c.Rollout.Hold = true, time.Hour },
+		"a node is to be replaced":    func(c *spec.Cluster) { c.Replace = []spec.Replacement{{Instance: "i", LoseCopies: true}} },
+		"a retirement is prepared":    func(c *spec.Cluster) { c.Retirement = spec.Retirement{Grace: time.Hour, Destroy: true} },
+		"cluster settings change":     func(c *spec.Cluster) { c.ClusterSettings = map[string]string{"search.max_buckets": "1"} },
+		"shards wait longer":          func(c *spec.Cluster) { c.Indices.Delay = time.Hour },
+		"masters are of a generation": func(c *spec.Cluster) { c.Nodes[spec.Master].Generation = 3 },
 		"plugins are listed in another order": func(c *spec.Cluster) {
 			slices.Reverse(c.Plugins)
 		},

@@ -94,7 +94,7 @@ func (r *renderer) refuseDecided(settings map[string]any) error {
 // settings are the cluster's own under esfleet's defaults, and the ones that esfleet manages over all.
 func (r *renderer) settings(component spec.Component, n *spec.Nodes) map[string]any {
 	s := map[string]any{}
-	maps.Copy(s, r.defaults(n))
+	maps.Copy(s, r.defaults())
 	maps.Copy(s, r.c.Settings)
 	maps.Copy(s, n.Settings)
 	maps.Copy(s, r.roles(component))
@@ -105,11 +105,12 @@ func (r *renderer) settings(component spec.Component, n *spec.Nodes) map[string]
 }
 
 // defaults are what a cluster's own elasticsearch.yml may override.
-func (r *renderer) defaults(n *spec.Nodes) map[string]any {
-	s := map[string]any{"cluster.name": ClusterName(r.c)}
-	if n.PerHost > 1 {
-		// Without it two copies of a shard may lie on two nodes of one host.
-		s["cluster.routing.allocation.same_shard.host"] = true
+func (r *renderer) defaults() map[string]any {
+	s := map[string]any{
+		"cluster.name": ClusterName(r.c),
+		// Two nodes may meet on a host where perHost allows it, and while one generation of data nodes follows another. The
+		// elected master decides where copies go, so that every node must know.
+		"cluster.routing.allocation.same_shard.host": true,
 	}
 	if v := r.c.Elasticsearch.Version; r.c.Elasticsearch.Distribution == spec.ElasticsearchDist && !v.AtLeast(5, 0) {
 		s["index.number_of_replicas"] = r.c.Indices.Replicas

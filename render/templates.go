@@ -1,12 +1,20 @@
 package render
 
 import (
+	"strconv"
+
 	"github.com/esfleet/esfleet/marathonsink/marathon"
 	"github.com/esfleet/esfleet/spec"
 )
 
 // templateName is the index template that esfleet owns in every cluster.
 const templateName = "esfleet-reliability"
+
+// DelayedTimeout is indices.delay as Elasticsearch writes it: how long it waits for a node that left before it copies its
+// shards anew. The template gives it to new indices; the others are set by their API.
+func DelayedTimeout(c *spec.Cluster) string {
+	return strconv.Itoa(seconds(c.Indices.Delay)) + "s"
+}
 
 // indexTemplates are the reliability rules. From 5 on elasticsearch.yml may not hold index settings; before, it may, but a
 // real 2.4.6 takes only the replicas from there and puts three shards of an index on a node that may hold two. It is a legacy template
@@ -19,6 +27,9 @@ func indexTemplates(c *spec.Cluster) ([]IndexTemplate, error) {
 	index := map[string]any{"number_of_replicas": c.Indices.Replicas}
 	if t := c.Indices.TotalShardsPerNode; t > 0 {
 		index["routing"] = map[string]any{"allocation": map[string]any{"total_shards_per_node": t}}
+	}
+	if c.Indices.Delay > 0 {
+		index["unassigned"] = map[string]any{"node_left": map[string]any{"delayed_timeout": DelayedTimeout(c)}}
 	}
 	body := marathon.Doc{"order": -1, "settings": map[string]any{"index": index}}
 	if opensearch || es.Version.AtLeast(6, 0) {

@@ -34,12 +34,12 @@ become_user() {
 }
 
 # node_name HOST TASK_ID: the same for every run of an instance, and the same seen from any other node, since both are
-# in Marathon's task list. Where two nodes may share a host, the instance tells them apart.
+# in Marathon's task list. Where two nodes may share a host, the instance tells them apart. render.NodeName is its twin.
 node_name() {
 	if [ -n "$unique" ]; then
-		printf '%s-%s\n' "$component" "$1"
+		printf '%s-%s\n' "$node_prefix" "$1"
 	else
-		printf '%s-%s-%.8s\n' "$component" "$1" "$(instance_of "$2")"
+		printf '%s-%s-%.8s\n' "$node_prefix" "$1" "$(instance_of "$2")"
 	fi
 }
 
@@ -196,7 +196,16 @@ ring_now() {
 	seeds=$(tasks_of "$sandbox/tmp/ring" TASK_RUNNING | sort |
 		awk -v port="$ring_port" '{ printf "%s\"%s:%s\"", (NR > 1 ? ", " : ""), $2, port }')
 	ring_why="it has none"
-	[ -n "$seeds" ]
+	[ -n "$seeds" ] || return 1
+	seeds=$seeds$(older_seeds)
+}
+
+# older_seeds are the nodes of the generation before, where they are the masters: the ring leads to the new ones, which
+# nobody has let in yet.
+older_seeds() {
+	[ -n "$older_app" ] || return 0
+	marathon "/v2/apps$older_app" "$sandbox/tmp/older" || return 0
+	tasks_of "$sandbox/tmp/older" TASK_RUNNING | sort | awk '$4 != "-" { printf ", \"%s:%s\"", $2, $4 }'
 }
 
 # setting KEY VALUE: VALUE is YAML.
@@ -285,6 +294,11 @@ formation_now() {
 first_masters() {
 	if ! marathon "/v2/apps$app" "$sandbox/tmp/masters"; then
 		formation_why="Marathon at $ESFLEET_MARATHON does not answer"
+		return 1
+	fi
+	if [ -n "$older_app" ] && marathon "/v2/apps$older_app" "$sandbox/tmp/older" &&
+		[ -n "$(tasks_of "$sandbox/tmp/older" 'TASK_RUNNING TASK_STARTING TASK_STAGING')" ]; then
+		formation_why="nodes of $older_app run: their cluster is to be joined, once esfleet has recorded it"
 		return 1
 	fi
 	wanted=$(awk -F '\t' '$1 == "/app/instances" { print $2 }' "$sandbox/tmp/masters")
