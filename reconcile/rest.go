@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/esfleet/esfleet/drift"
@@ -103,17 +104,33 @@ func (r *Reconciler) expect(f *spec.Fleet) {
 	if f == r.desired.fleet {
 		return
 	}
-	stays := map[*spec.Cluster]bool{}
+	if r.desired.fleet == nil {
+		return
+	}
+	now := map[spec.GroupName]*spec.Group{}
 	for _, g := range f.Groups {
-		for _, c := range g.Clusters {
-			stays[c] = true
+		now[g.Name] = g
+	}
+	for _, old := range r.desired.fleet.Groups {
+		g := now[old.Name]
+		if g == old {
+			continue // and so are its clusters: most groups of most commits
+		}
+		for _, c := range old.Clusters {
+			if !holds(g, c) {
+				r.desired.byID[c.ID].rouse(r.liveApps(c.Marathon))
+			}
 		}
 	}
-	for _, w := range r.desired.list {
-		if !stays[w.cluster] {
-			w.rouse(r.liveApps(w.cluster.Marathon))
-		}
+}
+
+// holds says that this very cluster is in the group.
+func holds(g *spec.Group, c *spec.Cluster) bool {
+	if g == nil {
+		return false
 	}
+	i, ok := slices.BinarySearchFunc(g.Clusters, c.ID, func(x *spec.Cluster, id spec.ClusterID) int { return strings.Compare(string(x.ID.Name), string(id.Name)) })
+	return ok && g.Clusters[i] == c
 }
 
 func (r *Reconciler) liveApps(name spec.MarathonName) map[marathon.AppID]*marathon.App {
