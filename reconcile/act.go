@@ -1,15 +1,19 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/esfleet/esfleet/marathonsink"
 	"github.com/esfleet/esfleet/marathonsink/marathon"
+	"github.com/esfleet/esfleet/reconcile/esclient"
+	"github.com/esfleet/esfleet/reconcile/esgate"
 	"github.com/esfleet/esfleet/reconcile/oplog"
 	"github.com/esfleet/esfleet/reconcile/plan"
 )
@@ -73,7 +77,7 @@ func (r *Reconciler) take(ctx context.Context, commit string, c *ClusterView, s 
 		return r.tell(d)
 	}
 	d := Done{Step: s}
-	d.Deployment, err = r.effect(ctx, m.client, s)
+	d.Deployment, err = r.effect(ctx, m.client, c.Target, s)
 	d.State, d.Why = Outcome(err)
 	d.Took = time.Since(start)
 	r.remember(s, d, err)
@@ -85,12 +89,13 @@ func (r *Reconciler) take(ctx context.Context, commit string, c *ClusterView, s 
 
 var errChanged = errors.New("live state has changed since it was looked at")
 
-// effect is the only place where Marathon is changed. An existing app is looked at once more right before.
-func (r *Reconciler) effect(ctx context.Context, m Marathon, s plan.Step) (marathon.DeploymentID, error) {
-	if s.Verb == plan.CreateApp {
+// effect is the only place where Marathon and Elasticsearch are changed. Whatever exists already is looked at once more
+// right before: the apps must be as they were judged, and the cluster must still allow the step.
+func (r *Reconciler) effect(ctx context.Context, m Marathon, t esgate.Target, s plan.Step) (marathon.DeploymentID, error) {
+	switch s.Verb {
+	case plan.CreateApp:
 		return m.Create(ctx, s.Doc)
-	}
-	if s.Verb == plan.CancelOwn {
+	case plan.CancelOwn:
 		for _, id := range s.Cancel {
 			if err := m.Cancel(ctx, id); err != nil {
 				return id, err
@@ -98,20 +103,96 @@ func (r *Reconciler) effect(ctx context.Context, m Marathon, s plan.Step) (marat
 		}
 		return s.Cancel[0], nil
 	}
-	live, err := m.App(ctx, s.App)
+	live, err := r.unchanged(ctx, m, s)
 	if err != nil {
-		return "", refuse(fmt.Errorf("look at %s before %s: %w", s.App, s.Verb, err))
+		return "", err
 	}
-	if !live.Version.Equal(s.Seen) || len(live.Deployments) > 0 || live.Instances != s.From {
-		return "", refuse(fmt.Errorf("%s %s: %w", s.Verb, s.App, errChanged))
+	if s.Verb == plan.StopNode || s.Verb == plan.RestartNode {
+		// What is flushed need not be replayed when the node is back. If it fails, nothing is lost but time.
+		if err := r.opts.Elasticsearch.Write(ctx, t, esgate.Change{Flush: true}); err != nil {
+			r.opts.Log.Info("flush before a node's turn", "cluster", s.Cluster.String(), "error", err)
+		}
+	}
+	if err := r.stillAllowed(ctx, t, s); err != nil {
+		return "", err
 	}
 	switch s.Verb {
 	case plan.UpdateApp, plan.RecordUUID:
 		return m.Replace(ctx, s.Doc)
-	case plan.ScaleOut, plan.ScaleIn, plan.StopApp:
+	case plan.ScaleOut, plan.ScaleIn, plan.StopApp, plan.StartNode, plan.CloseGate:
 		return m.Scale(ctx, s.App, s.Instances, keptByPartialUpdate(live))
+	case plan.Commit:
+		return commit(ctx, m, s)
+	case plan.StopNode, plan.RemoveNode:
+		return m.KillTask(ctx, s.App, s.Task, true)
+	case plan.RestartNode:
+		return m.KillTask(ctx, s.App, s.Task, false)
+	case plan.WipeNode:
+		return "", m.WipeTask(ctx, s.App, s.Task)
+	case plan.DeleteApp:
+		return m.Delete(ctx, s.App)
+	case plan.DrainNodes, plan.ChangeCluster:
+		return "", r.opts.Elasticsearch.Write(ctx, t, *s.Change)
 	}
 	return "", refuse(fmt.Errorf("%s %s: no such verb", s.Verb, s.App))
+}
+
+// commit starts the deployment that can never end and lets go of it at once. If it stays open because the second call
+// fails, the next look finds it, and nothing has happened to any task.
+func commit(ctx context.Context, m Marathon, s plan.Step) (marathon.DeploymentID, error) {
+	id, err := m.Replace(ctx, append(slices.Clone(s.Docs), s.Doc)...)
+	if err != nil {
+		return "", err
+	}
+	return id, m.Cancel(ctx, id)
+}
+
+// unchanged looks at every app that the step was judged by.
+func (r *Reconciler) unchanged(ctx context.Context, m Marathon, s plan.Step) (*marathon.App, error) {
+	live, err := same(ctx, m, s.Verb, plan.Seen{App: s.App, Version: s.Seen, Instances: s.From})
+	if err != nil {
+		return nil, err
+	}
+	for _, x := range s.Also {
+		if _, err := same(ctx, m, s.Verb, x); err != nil {
+			return nil, err
+		}
+	}
+	if s.Task != "" && !slices.ContainsFunc(live.Tasks, func(t marathon.Task) bool {
+		return t.ID == s.Task && (s.Verb != plan.WipeNode || !t.Active())
+	}) {
+		return nil, refuse(fmt.Errorf("%s %s: task %s: %w", s.Verb, s.App, s.Task, errChanged))
+	}
+	if s.Verb == plan.DeleteApp && slices.ContainsFunc(live.Tasks, func(t marathon.Task) bool { return t.Active() || t.Unreachable() }) {
+		return nil, refuse(fmt.Errorf("%s %s: tasks still run: %w", s.Verb, s.App, errChanged))
+	}
+	return live, nil
+}
+
+func same(ctx context.Context, m Marathon, verb plan.Verb, x plan.Seen) (*marathon.App, error) {
+	live, err := m.App(ctx, x.App)
+	if err != nil {
+		return nil, refuse(fmt.Errorf("look at %s before %s: %w", x.App, verb, err))
+	}
+	elasticsearchOnly := verb == plan.DrainNodes || verb == plan.ChangeCluster
+	if !live.Version.Equal(x.Version) || len(live.Deployments) > 0 || live.Instances != x.Instances && !elasticsearchOnly {
+		return nil, refuse(fmt.Errorf("%s: %s: %w", verb, x.App, errChanged))
+	}
+	return live, nil
+}
+
+// stillAllowed judges the step's touch by a fresh reading.
+func (r *Reconciler) stillAllowed(ctx context.Context, t esgate.Target, s plan.Step) error {
+	if s.Touch == nil {
+		return nil
+	}
+	h := r.opts.Elasticsearch.Read(ctx, t)
+	touch := *s.Touch
+	touch.Now = time.Now()
+	if v := esgate.Judge(&h, touch); !v.OK {
+		return refuse(fmt.Errorf("%s %s: no longer allowed by %s: %s", s.Verb, cmp.Or(s.Node, s.App.Name()), v.Rule, v.Why))
+	}
+	return nil
 }
 
 // keptByPartialUpdate is what Marathon ≥ 1.10 clears, and restarts every task for, if a partial update leaves it out
@@ -136,11 +217,14 @@ func (r *refusal) Unwrap() error { return r.err }
 // Outcome turns the error of a write into what the operation log says of it. A lost answer is neither yes nor no.
 func Outcome(err error) (oplog.State, string) {
 	var before *refusal
+	var es *esclient.Error
 	switch {
 	case err == nil:
 		return oplog.Done, ""
 	case errors.As(err, &before):
 		return oplog.Refused, strings.TrimSpace(err.Error())
+	case errors.As(err, &es) && es.Kind == esclient.KindUnknown:
+		return oplog.Unknown, err.Error()
 	}
 	switch marathonsink.KindOf(err) {
 	case marathonsink.KindUnknown, marathonsink.KindCanceled:
@@ -164,7 +248,7 @@ func (r *Reconciler) remember(s plan.Step, d Done, err error) {
 	case oplog.Unknown:
 		r.settling[s.Cluster] = settle{until: now.Add(r.opts.Settle), why: fmt.Sprintf("the answer to %s was lost; what Marathon made of it shows in a moment", name)}
 	case oplog.Refused:
-		if marathonsink.KindOf(err) == marathonsink.KindInvalid { // it would be refused for ever: a person's turn
+		if marathonsink.KindOf(err) == marathonsink.KindInvalid || esclient.Refused(err) { // it would be refused for ever: a person's turn
 			r.refused[s.Key()] = d.Why
 			return
 		}

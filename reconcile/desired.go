@@ -62,6 +62,7 @@ type wanted struct {
 	err     error             // why it cannot be rendered
 	full    *render.Desired   // nil while the cluster rests
 	rest    *rest             // nil while it does not
+	ask     bool              // Elasticsearch was seen to differ from git
 }
 
 // ids are the cluster's apps; nil if it cannot be rendered.

@@ -3,13 +3,13 @@ package reconcile
 import (
 	"context"
 	"fmt"
-	"net"
 	"slices"
-	"strconv"
+	"sync"
 	"time"
 
 	"github.com/esfleet/esfleet/drift"
 	"github.com/esfleet/esfleet/marathonsink/marathon"
+	"github.com/esfleet/esfleet/reconcile/esgate"
 	"github.com/esfleet/esfleet/reconcile/plan"
 	"github.com/esfleet/esfleet/render"
 	"github.com/esfleet/esfleet/spec"
@@ -40,6 +40,8 @@ type ClusterView struct {
 	Desired  *render.Desired // nil if it could not be rendered, and of a cluster that rests: it is not kept
 	Drift    *drift.Drift    // nil if live is unknown
 	Plan     plan.Cluster
+	// Target is where the cluster's nodes answer and who must answer there.
+	Target esgate.Target
 }
 
 // Plans are all clusters' plans, in order.
@@ -98,50 +100,119 @@ func (r *Reconciler) Look(ctx context.Context, in Input) *View {
 	return v
 }
 
-// planAll makes the view of every cluster, in the order of git.
-func (r *Reconciler) planAll(ctx context.Context, in Input, states map[spec.MarathonName]*marathon.State, v *View) {
-	v.Clusters = make([]ClusterView, 0, len(r.desired.list))
-	var touched []spec.ClusterID
-	for _, w := range r.desired.list {
-		c := r.viewOf(ctx, in, w, states, v.At)
-		if c.Plan.Touches() {
-			touched = append(touched, c.ID)
+// LookWhole is a Look into resting clusters as well: what a person sees who asks once.
+func (r *Reconciler) LookWhole(ctx context.Context, in Input) *View {
+	v := r.Look(ctx, in)
+	for {
+		found, more := r.Watch(ctx, in, time.Hour)
+		if found > 0 && !more {
+			return r.Look(ctx, in)
 		}
-		v.Clusters = append(v.Clusters, c)
-	}
-	if guard := plan.Guard(in.Fleet.Guards, touched, v.Digest); guard != nil {
-		for i, c := range v.Clusters {
-			if c.Plan.Touches() {
-				v.Clusters[i] = r.clusterView(ctx, c.Desired, states, r.strange.byCluster[c.ID], v.At, guard)
-			}
+		if !more || ctx.Err() != nil {
+			return v
 		}
 	}
 }
 
+// A looked is a cluster's view and what it was planned from.
+type looked struct {
+	w     *wanted
+	view  ClusterView
+	facts *plan.Facts // nil where nothing was planned: it rests, or a side of it is not known
+}
+
+// planAll makes the view of every cluster, in the order of git. Decisions are made one after the other; only the questions
+// to the clusters that need an answer go out at once.
+func (r *Reconciler) planAll(ctx context.Context, in Input, states map[spec.MarathonName]*marathon.State, v *View) {
+	all := make([]looked, len(r.desired.list))
+	var asking []*looked
+	for i, w := range r.desired.list {
+		all[i] = r.viewOf(in, w, states, v.At)
+		if waitsFor(all[i].view.Plan, plan.RuleAskElasticsearch) {
+			asking = append(asking, &all[i])
+		}
+	}
+	r.askAll(ctx, asking)
+	var touched []spec.ClusterID
+	for i := range all {
+		if l := &all[i]; l.view.Plan.Touches() {
+			touched = append(touched, l.view.ID)
+		}
+	}
+	if guard := plan.Guard(in.Fleet.Guards, touched, v.Digest); guard != nil {
+		for i := range all {
+			if l := &all[i]; l.facts != nil && l.view.Plan.Touches() {
+				l.facts.Guard = guard
+				l.view.Plan = plan.Make(l.view.Desired, l.view.Drift, *l.facts)
+			}
+		}
+	}
+	v.Clusters = make([]ClusterView, len(all))
+	for i := range all {
+		v.Clusters[i] = all[i].view
+		r.settleDown(&all[i], states)
+	}
+}
+
+// settleDown lets a cluster rest that is as git wants it.
+func (r *Reconciler) settleDown(l *looked, states map[spec.MarathonName]*marathon.State) {
+	if l.facts == nil || l.view.Plan.Phase != plan.Converged || len(r.strange.byCluster[l.view.ID]) > 0 {
+		return
+	}
+	if l.facts.Elasticsearch.Known {
+		l.w.ask = false
+	}
+	if !l.w.ask {
+		putToRest(l.w, states[l.view.Marathon])
+	}
+}
+
+// askAll reads the clusters whose plan needs it, several at once, and plans them again.
+func (r *Reconciler) askAll(ctx context.Context, asking []*looked) {
+	answers := make([]esgate.Health, len(asking))
+	r.readClusters(ctx, len(asking), func(i int) esgate.Target { return asking[i].view.Target }, answers)
+	for i, l := range asking {
+		l.facts.Elasticsearch = answers[i]
+		l.facts.Now = time.Now()
+		l.facts.Drained = r.sawDrained(l.view.ID, &answers[i])
+		l.view.Plan = plan.Make(l.view.Desired, l.view.Drift, *l.facts)
+	}
+}
+
+// readClusters reads n clusters, as many at once as may be changed at once.
+func (r *Reconciler) readClusters(ctx context.Context, n int, target func(int) esgate.Target, into []esgate.Health) {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, r.opts.Parallel)
+	for i := range n {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			into[i] = r.opts.Elasticsearch.Read(ctx, target(i))
+		})
+	}
+	wg.Wait()
+}
+
 // viewOf is what is found of one cluster; where nothing can have changed since it was found, it is not worked out again.
-func (r *Reconciler) viewOf(ctx context.Context, in Input, w *wanted, states map[spec.MarathonName]*marathon.State, now time.Time) ClusterView {
+func (r *Reconciler) viewOf(in Input, w *wanted, states map[spec.MarathonName]*marathon.State, now time.Time) looked {
 	id, s := w.cluster.ID, states[w.cluster.Marathon]
 	orphans := r.strange.byCluster[id]
 	if w.rest != nil && s != nil && len(orphans) == 0 {
-		return w.rest.seen(r.settlingWhy(w.cluster, now))
+		return looked{w: w, view: w.rest.seen(r.settlingWhy(w.cluster, now))}
 	}
 	if w.err != nil {
-		return ClusterView{ID: id, Plan: unknownPlan(id, "not-rendered", w.err.Error())}
+		return looked{w: w, view: ClusterView{ID: id, Plan: unknownPlan(id, "not-rendered", w.err.Error())}}
 	}
 	if s == nil {
-		return unread(w.cluster)
+		return looked{w: w, view: unread(w.cluster)}
 	}
 	if w.rest != nil { // it came to rest in this very look, when its orphans were not known yet
 		w.rest = nil
 		if w.full, w.err = renderOne(w.cluster, in.Blobs, w.target); w.err != nil {
-			return ClusterView{ID: id, Plan: unknownPlan(id, "not-rendered", w.err.Error())}
+			return looked{w: w, view: ClusterView{ID: id, Plan: unknownPlan(id, "not-rendered", w.err.Error())}}
 		}
 	}
-	c := r.clusterView(ctx, w.full, states, orphans, now, nil)
-	if c.Plan.Phase == plan.Converged && len(orphans) == 0 {
-		putToRest(w, s)
-	}
-	return c
+	return r.clusterView(w, s, orphans, now)
 }
 
 func unread(c *spec.Cluster) ClusterView {
@@ -235,19 +306,14 @@ func (r *Reconciler) forget(s *marathon.State) {
 	}
 }
 
-// clusterView compares and plans one cluster; it asks Elasticsearch only where the plan needs an answer.
-func (r *Reconciler) clusterView(ctx context.Context, d *render.Desired, states map[spec.MarathonName]*marathon.State, orphans []drift.Difference, now time.Time, guard *plan.Hold) ClusterView {
-	c := ClusterView{ID: d.ID, Marathon: d.Spec.Marathon, Desired: d}
-	s := states[d.Spec.Marathon]
-	c.Drift = drift.Compare(d, s)
+// clusterView compares and plans one cluster by what Marathon shows.
+func (r *Reconciler) clusterView(w *wanted, s *marathon.State, orphans []drift.Difference, now time.Time) looked {
+	d := w.full
+	c := ClusterView{ID: d.ID, Marathon: d.Spec.Marathon, Desired: d, Drift: drift.Compare(d, s), Target: clusterTarget(d, s)}
 	c.Drift.Differences = append(c.Drift.Differences, orphans...)
-	f := plan.Facts{Now: now, Marathon: s, OwnDeployments: r.ownIDs(), Settling: r.settlingWhy(d.Spec, now), Refused: r.refused, Guard: guard}
-	c.Plan = plan.Make(d, c.Drift, f)
-	if waitsFor(c.Plan, plan.RuleAskElasticsearch) {
-		f.Elasticsearch = r.opts.Elasticsearch.Ask(ctx, endpoints(d, s))
-		c.Plan = plan.Make(d, c.Drift, f)
-	}
-	return c
+	f := &plan.Facts{Now: now, Marathon: s, OwnDeployments: r.ownIDs(), Settling: r.settlingWhy(d.Spec, now), Refused: r.refused, AskElasticsearch: w.ask}
+	c.Plan = plan.Make(d, c.Drift, *f)
+	return looked{w: w, view: c, facts: f}
 }
 
 func (r *Reconciler) ownIDs() map[marathon.DeploymentID]bool {
@@ -270,20 +336,4 @@ func (r *Reconciler) settlingWhy(c *spec.Cluster, now time.Time) string {
 
 func waitsFor(c plan.Cluster, rule string) bool {
 	return slices.ContainsFunc(c.Waits, func(w plan.Wait) bool { return w.Rule == rule })
-}
-
-// endpoints are the HTTP addresses of the running master-eligible nodes, sorted.
-func endpoints(d *render.Desired, s *marathon.State) []string {
-	var out []string
-	live := s.Apps[d.App(d.Spec.MasterComponent()).ID]
-	if live == nil {
-		return nil
-	}
-	for _, t := range live.Tasks {
-		if t.Running() && len(t.Ports) > 0 {
-			out = append(out, "http://"+net.JoinHostPort(t.Host, strconv.Itoa(t.Ports[0])))
-		}
-	}
-	slices.Sort(out)
-	return out
 }

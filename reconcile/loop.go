@@ -14,6 +14,8 @@ type Pace struct {
 	Busy time.Duration
 	// Soon is the pause after an effect before the next look. 0 means 250 ms.
 	Soon time.Duration
+	// Watch is the longest time between two questions to a cluster that rests. 0 means 5 minutes.
+	Watch time.Duration
 }
 
 func (p Pace) orDefault() Pace {
@@ -25,6 +27,9 @@ func (p Pace) orDefault() Pace {
 	}
 	if p.Soon == 0 {
 		p.Soon = 250 * time.Millisecond
+	}
+	if p.Watch == 0 {
+		p.Watch = 5 * time.Minute
 	}
 	return p
 }
@@ -41,11 +46,15 @@ func (r *Reconciler) Run(ctx context.Context, p Pace, input func() *Input, wake 
 				return ctx.Err()
 			}
 			done := r.Act(ctx, v)
-			if seen(v, done) {
+			found, more := 0, false
+			if len(done) == 0 {
+				found, more = r.Watch(ctx, *in, p.Watch)
+			}
+			if seen(v, done) && found == 0 && !more {
 				return nil
 			}
 			switch {
-			case len(done) > 0:
+			case len(done) > 0 || found > 0 || more:
 				pause = p.Soon
 			case !v.Settled():
 				pause = p.Busy

@@ -9,8 +9,8 @@ import (
 
 	"github.com/esfleet/esfleet/gitsrc/snapshot"
 	"github.com/esfleet/esfleet/marathonsink/marathon"
+	"github.com/esfleet/esfleet/reconcile/esgate"
 	"github.com/esfleet/esfleet/reconcile/oplog"
-	"github.com/esfleet/esfleet/reconcile/plan"
 	"github.com/esfleet/esfleet/spec"
 )
 
@@ -28,11 +28,20 @@ type Marathon interface {
 	Scale(ctx context.Context, id marathon.AppID, instances int, extra marathon.Doc) (marathon.DeploymentID, error)
 	// Cancel force-cancels a deployment; nothing is rolled back.
 	Cancel(ctx context.Context, id marathon.DeploymentID) error
+	// KillTask stops one run of an instance; with scale the app wants one instance less, without it starts again.
+	KillTask(ctx context.Context, app marathon.AppID, task marathon.TaskID, scale bool) (marathon.DeploymentID, error)
+	// WipeTask destroys the volume of a stopped instance.
+	WipeTask(ctx context.Context, app marathon.AppID, task marathon.TaskID) error
+	// Delete removes an app with its volumes.
+	Delete(ctx context.Context, app marathon.AppID) (marathon.DeploymentID, error)
 }
 
-// Elasticsearch asks a cluster, through any of its nodes' HTTP addresses, who it is and how it fares.
+// Elasticsearch reads a cluster and makes single changes to it.
 type Elasticsearch interface {
-	Ask(ctx context.Context, endpoints []string) plan.Elasticsearch
+	// Read is one reading of the whole; what is doubtful in it makes it "not known".
+	Read(ctx context.Context, t esgate.Target) esgate.Health
+	// Write makes one change, once, after it has seen that t answers.
+	Write(ctx context.Context, t esgate.Target, c esgate.Change) error
 }
 
 // A Journal is written before and after every effect. What it cannot write is not done.
@@ -71,6 +80,7 @@ type Reconciler struct {
 	settling  map[spec.ClusterID]settle           // clusters that rest: an answer was lost, a step refused
 	refused   map[string]string                   // steps that Marathon refuses for their content, by Step.Key
 	refusedOf string                              // the rendered content they belong to
+	drained   map[spec.ClusterID]*drained         // nodes that are to leave and are seen empty
 }
 
 type member struct {
@@ -97,7 +107,7 @@ func New(o Options) *Reconciler {
 		o.Settle = 15 * time.Second
 	}
 	return &Reconciler{opts: o, marathons: map[spec.MarathonName]*member{}, own: map[marathon.DeploymentID]time.Time{},
-		settling: map[spec.ClusterID]settle{}, refused: map[string]string{}}
+		settling: map[spec.ClusterID]settle{}, refused: map[string]string{}, drained: map[spec.ClusterID]*drained{}}
 }
 
 // An Input is one commit's fleet and the store its files are read from.

@@ -3,9 +3,11 @@ package reconcile
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/esfleet/esfleet/drift"
 	"github.com/esfleet/esfleet/marathonsink/marathon"
+	"github.com/esfleet/esfleet/reconcile/esgate"
 	"github.com/esfleet/esfleet/reconcile/plan"
 	"github.com/esfleet/esfleet/render"
 	"github.com/esfleet/esfleet/spec"
@@ -21,6 +23,9 @@ type rest struct {
 	ids   []marathon.AppID
 	view  ClusterView // without Desired
 	light bool        // its live apps are given up: they are atRest in the State
+
+	target esgate.Target // where its masters answer
+	asked  time.Time     // when they did last
 }
 
 // atRest stands in a State for every app of a resting cluster.
@@ -44,7 +49,7 @@ func putToRest(w *wanted, s *marathon.State) {
 	if c.Plan.Phase != plan.Converged || len(c.Plan.Holds) > 0 || len(c.Plan.Waits) > 0 || len(c.Plan.Steps) > 0 {
 		return
 	}
-	w.rest, w.full = &rest{ids: idsIn(s, d), view: c}, nil
+	w.rest, w.full = &rest{ids: idsIn(s, d), view: c, target: clusterTarget(d, s)}, nil
 	for i := range w.rest.view.Plan.Progress {
 		p := &w.rest.view.Plan.Progress[i]
 		p.App = s.Apps[p.App].ID
@@ -72,6 +77,7 @@ func (r *rest) seen(settling string) ClusterView {
 
 // lighten gives up the live apps of clusters that have come to rest.
 func (ds *desires) lighten(states map[spec.MarathonName]*marathon.State) {
+	var light []*wanted
 	for _, w := range ds.list {
 		s := states[w.cluster.Marathon]
 		if w.rest == nil || w.rest.light || s == nil {
@@ -81,7 +87,9 @@ func (ds *desires) lighten(states map[spec.MarathonName]*marathon.State) {
 			s.Apps[id] = atRest
 		}
 		w.rest.light = true
+		light = append(light, w)
 	}
+	gather(light)
 }
 
 // rouse ends w's rest. Apps that were given up are taken out of apps: they must be read again, and lacking says so.
@@ -129,7 +137,9 @@ func holds(g *spec.Group, c *spec.Cluster) bool {
 	if g == nil {
 		return false
 	}
-	i, ok := slices.BinarySearchFunc(g.Clusters, c.ID, func(x *spec.Cluster, id spec.ClusterID) int { return strings.Compare(string(x.ID.Name), string(id.Name)) })
+	i, ok := slices.BinarySearchFunc(g.Clusters, c.ID, func(x *spec.Cluster, id spec.ClusterID) int {
+		return strings.Compare(string(x.ID.Name), string(id.Name))
+	})
 	return ok && g.Clusters[i] == c
 }
 

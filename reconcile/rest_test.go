@@ -20,6 +20,7 @@ import (
 	"github.com/esfleet/esfleet/marathonsink"
 	"github.com/esfleet/esfleet/marathonsink/marathon"
 	"github.com/esfleet/esfleet/reconcile"
+	"github.com/esfleet/esfleet/reconcile/esgate"
 	"github.com/esfleet/esfleet/reconcile/plan"
 	"github.com/esfleet/esfleet/spec"
 )
@@ -103,7 +104,8 @@ func (m *still) run(t testing.TB, in reconcile.Input) {
 // dumb is an Elasticsearch that gives no answer.
 type dumb struct{}
 
-func (dumb) Ask(context.Context, []string) plan.Elasticsearch { return plan.Elasticsearch{} }
+func (dumb) Read(context.Context, esgate.Target) esgate.Health         { return esgate.Health{Asked: true} }
+func (dumb) Write(context.Context, esgate.Target, esgate.Change) error { return nil }
 
 // tree is a small fleet's files: two groups, a cluster with masters of its own, one without, one that is only reported on.
 func tree() map[string]string {

@@ -21,7 +21,7 @@ func (t *target) look(cmd *cobra.Command, names []string) (*daemon.Session, *rec
 	if err != nil {
 		return nil, nil, err
 	}
-	v := s.Reconciler.Look(cmd.Context(), in)
+	v := s.Reconciler.LookWhole(cmd.Context(), in)
 	if err := only(v, names); err != nil {
 		return nil, nil, errors.Join(err, s.Close())
 	}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/esfleet/esfleet/drift"
 	"github.com/esfleet/esfleet/marathonsink/marathon"
@@ -67,37 +68,20 @@ func (m *maker) stateless(a *render.App, live *marathon.App, changes []drift.Dif
 		After: after, Pos: firstPos(changes), Why: fmt.Sprintf("%d → %d", live.Instances, a.Instances)})
 }
 
-// stateful components: only what is safe without asking Elasticsearch. Each Hold says what is missing and what to do.
-func (m *maker) stateful(a *render.App, live *marathon.App, changes []drift.Difference, after string) {
-	if m.unformed(a, live) && restarts(changes) {
-		m.repair(a, live, changes)
+// stopped plans nodes with data that are not members of a cluster: it never formed, or was stopped as a whole. There
+// Elasticsearch has nothing to say: they take another definition while they are stopped, and start on their volumes.
+func (m *maker) stopped(a *render.App, live *marathon.App, changes []drift.Difference, after string) {
+	if restarts(changes) {
+		if live.Instances == 0 || m.unformed(a, live) {
+			m.repair(a, live, changes)
+			return
+		}
+		m.wait(Wait{App: a.ID, Component: a.Component, Rule: RuleNotReady,
+			Why: fmt.Sprintf("%s: %s; the cluster has not formed yet", a.ID.Name(), summary(changes))})
 		return
 	}
-	name := a.ID.Name()
-	scale, update := false, false
-	for _, c := range changes {
-		switch c.Class {
-		case drift.Update:
-			update = true
-			m.hold(Hold{App: a.ID, Component: a.Component, Rule: RuleNeedsRoll, Pos: firstPos([]drift.Difference{c}),
-				Why:    fmt.Sprintf("%s: %s; every node would restart, and when a node may restart only Elasticsearch can say", name, summary([]drift.Difference{c})),
-				WayOut: "this version of esfleet creates and scales out data and master nodes; take the change back, or roll the nodes by hand one at a time"})
-		case drift.Replace:
-			update = true
-			m.hold(Hold{App: a.ID, Component: a.Component, Rule: RuleImmutable, Pos: firstPos([]drift.Difference{c}),
-				Why:    fmt.Sprintf("%s: %s; Marathon never changes resources, ports or volumes of an app with persistent volumes", name, summary([]drift.Difference{c})),
-				WayOut: "take the change back, or declare a new cluster of the wanted size and move the data"})
-		case drift.Mixed:
-			m.hold(Hold{App: a.ID, Component: a.Component, Rule: RuleOldVersionRuns,
-				Why:    fmt.Sprintf("%s: %d of %d tasks run an older definition", name, len(c.Tasks), live.Instances),
-				WayOut: "restart them one at a time; until then nothing is scaled, because Marathon's placement rules forget the old ones"})
-			update = true
-		case drift.Scale:
-			scale = true
-		}
-	}
-	if scale {
-		m.scaleStateful(a, live, update, after)
+	if live.Instances != a.Instances {
+		m.startStopped(a, live, after)
 	}
 }
 
@@ -128,11 +112,14 @@ func (m *maker) repair(a *render.App, live *marathon.App, changes []drift.Differ
 		if c.Class == drift.Replace {
 			m.hold(Hold{App: a.ID, Component: a.Component, Rule: RuleImmutable, Pos: firstPos(changes),
 				Why:    fmt.Sprintf("%s: %s; Marathon never changes resources, ports or volumes of an app with persistent volumes", a.ID.Name(), summary(changes)),
-				WayOut: "the cluster has never formed and holds nothing: remove the app by hand, and it is created as git says"})
+				WayOut: "take the change back; where nothing is lost by it, remove the app by hand, and it is created as git says"})
 			return
 		}
 	}
-	const why = "the cluster has never formed: "
+	why := "the cluster has never formed: "
+	if m.recorded() != "" {
+		why = "it is stopped: "
+	}
 	switch {
 	case live.Instances > 0:
 		m.step(Step{Verb: StopApp, App: a.ID, Component: a.Component, From: live.Instances, Seen: live.Version,
@@ -148,14 +135,29 @@ func (m *maker) repair(a *render.App, live *marathon.App, changes []drift.Differ
 	}
 }
 
-func (m *maker) scaleStateful(a *render.App, live *marathon.App, alsoUpdate bool, after string) {
+// startStopped brings the nodes of a stopped app back, all of them on their volumes, or the first ones to the number git
+// wants.
+func (m *maker) startStopped(a *render.App, live *marathon.App, after string) {
 	if live.Instances > 0 { // else it comes back in its turn, as at its creation
 		after = ""
 	}
 	pos := m.origin(a, "replicas")
-	if h := m.scaleRule(a, live, alsoUpdate); h != nil {
-		h.App, h.Component, h.Pos = a.ID, a.Component, pos
-		m.hold(*h)
+	held := 0
+	for _, t := range live.Tasks {
+		if t.Suspended() {
+			held++
+		}
+	}
+	switch {
+	case a.Instances < live.Instances:
+		m.hold(Hold{App: a.ID, Component: a.Component, Pos: pos, Rule: RuleNotReady,
+			Why:    fmt.Sprintf("%s: %d → %d nodes; the cluster has not formed, so which of them holds nothing is not known", a.ID.Name(), live.Instances, a.Instances),
+			WayOut: fmt.Sprintf("write replicas: %d again until it has formed", live.Instances)})
+		return
+	case held > 0 && held != a.Instances-live.Instances && !m.unformed(a, live):
+		m.hold(Hold{App: a.ID, Component: a.Component, Pos: pos, Rule: RuleLeftOver,
+			Why:    fmt.Sprintf("%s: %d stopped %s hold volumes, and %d are to start: which of them come back is not esfleet's to choose", a.ID.Name(), held, plural(held, "instance"), a.Instances-live.Instances),
+			WayOut: fmt.Sprintf("write replicas: %d, or remove the ones nobody needs, with their volumes, by hand", live.Instances+held)})
 		return
 	}
 	if w := steady(a, live); w != nil {
@@ -164,40 +166,6 @@ func (m *maker) scaleStateful(a *render.App, live *marathon.App, alsoUpdate bool
 	}
 	m.step(Step{Verb: ScaleOut, App: a.ID, Component: a.Component, Instances: a.Instances, From: live.Instances, Seen: live.Version,
 		After: after, Pos: pos, Why: fmt.Sprintf("%d → %d nodes", live.Instances, a.Instances)})
-}
-
-// scaleRule says why the number of stateful nodes may not be changed; nil if it may.
-func (m *maker) scaleRule(a *render.App, live *marathon.App, alsoUpdate bool) *Hold {
-	name := a.ID.Name()
-	suspended := 0
-	for _, t := range live.Tasks {
-		if t.Suspended() {
-			suspended++
-		}
-	}
-	switch {
-	case a.Instances < live.Instances:
-		return &Hold{Rule: RuleScaleInDrain,
-			Why:    fmt.Sprintf("%s: %d → %d nodes; a node may leave only when Elasticsearch has moved its shards away", name, live.Instances, a.Instances),
-			WayOut: fmt.Sprintf("write replicas: %d again, or drain and remove the node by hand", live.Instances)}
-	case alsoUpdate:
-		return &Hold{Rule: RuleOneThing,
-			Why:    fmt.Sprintf("%s: %d → %d nodes waits for the other changes of the app: definition and instances never change together", name, live.Instances, a.Instances),
-			WayOut: "settle the other hold first"}
-	case live.Instances > 0 && a.Component == m.want.Spec.MasterComponent() && quorumInFile(m.want.Spec.Elasticsearch):
-		return &Hold{Rule: RuleQuorum,
-			Why:    fmt.Sprintf("%s: %d → %d master-eligible nodes; before version 7 the quorum is a setting that must be raised first", name, live.Instances, a.Instances),
-			WayOut: fmt.Sprintf("write replicas: %d again", live.Instances)}
-	case suspended > 0 && suspended != a.Instances-live.Instances && !m.unformed(a, live):
-		return &Hold{Rule: RuleLeftOver,
-			Why:    fmt.Sprintf("%s: %d stopped %s of an earlier scaling still hold volumes; a scale-out would bring old data back", name, suspended, plural(suspended, "instance")),
-			WayOut: "remove the stopped instances (with their volumes) by hand once nobody needs their data"}
-	case suspended > 0 && live.Instances > 0:
-		return &Hold{Rule: RuleLeftOver,
-			Why:    fmt.Sprintf("%s: the new %s would be stopped ones of an earlier scaling, with their old data", name, plural(suspended, "node")),
-			WayOut: "remove the stopped instances (with their volumes) by hand, or write the earlier number of replicas"}
-	}
-	return nil
 }
 
 // quorumInFile says that the number of masters stands in every master's own settings (zen1).
@@ -220,6 +188,10 @@ func steady(a *render.App, live *marathon.App) *Wait {
 	return nil
 }
 
+func (m *maker) isRole(id marathon.AppID) bool {
+	return slices.ContainsFunc(m.roles, func(r role) bool { return r.live.ID == id })
+}
+
 // dropped stops components that git no longer has and that hold no data. They stay, at 0 instances.
 func (m *maker) dropped() {
 	for _, c := range m.drift.Differences {
@@ -228,7 +200,7 @@ func (m *maker) dropped() {
 		}
 		live := m.live(c.App)
 		switch {
-		case live == nil || live.Instances == 0:
+		case live == nil || live.Instances == 0 || m.isRole(c.App):
 		case c.Component.Stateful():
 			m.hold(Hold{App: c.App, Component: c.Component, Rule: RuleVanished,
 				Why:    fmt.Sprintf("%s runs %d nodes and git no longer has it; what holds data is never stopped because a line is missing", c.App.Name(), live.Instances),
@@ -242,8 +214,8 @@ func (m *maker) dropped() {
 	}
 }
 
-// retire stops the components in reverse order, each after the one before has ended. Volumes are kept: to undo it, write
-// state: active again.
+// retire stops the components in reverse order, each after the one before has ended. Volumes are kept, to undo it write
+// state: active again, unless git says that they are destroyed once the grace time is over.
 func (m *maker) retire() {
 	after := ""
 	for _, a := range slices.Backward(m.want.Apps) {
@@ -271,6 +243,29 @@ func (m *maker) retire() {
 		if after == "" {
 			after = a.ID.Name() + " has stopped"
 		}
+	}
+	if after == "" && m.want.Spec.Retirement.Destroy {
+		m.destroy()
+	}
+}
+
+// destroy deletes a retired cluster's apps with their volumes, when each has been stopped for the grace time.
+func (m *maker) destroy() {
+	r, after := m.want.Spec.Retirement, ""
+	for _, a := range slices.Backward(m.want.Apps) {
+		live := m.live(a.ID)
+		if live == nil {
+			continue
+		}
+		// Stopping was the last change of the app; a later one only makes the grace longer.
+		if left := r.Grace - m.facts.Now.Sub(live.Version); left > 0 && a.Component.Stateful() {
+			m.wait(Wait{App: a.ID, Component: a.Component, Rule: RuleUndoWindow,
+				Why: fmt.Sprintf("%s: its volumes are destroyed in %s; to keep them take retirement.destroy away", a.ID.Name(), left.Round(time.Second))})
+			return
+		}
+		m.step(Step{Verb: DeleteApp, App: a.ID, Component: a.Component, Seen: live.Version, After: after, Pos: m.want.Spec.OriginOf("retirement.destroy"),
+			Why: fmt.Sprintf("the cluster is retired, and git says that its volumes are destroyed after %s", r.Grace)})
+		after = "the step before"
 	}
 }
 

@@ -36,6 +36,9 @@ type maker struct {
 	// suspended is the reason if nothing may be written; unknown is set if a fact is missing.
 	suspended string
 	unknown   bool
+	// roles are the apps whose nodes hold data and belong to a cluster that has formed, in the order of creation.
+	roles []role
+	going *[]leaver // of the roles, once worked out
 }
 
 func (m *maker) live(id marathon.AppID) *marathon.App { return m.facts.Marathon.Apps[id] }
@@ -113,6 +116,7 @@ func (m *maker) converge() {
 			}
 		}
 	}
+	m.evolve()
 	m.dropped()
 }
 
@@ -140,14 +144,21 @@ func (m *maker) component(a *render.App, after string) bool {
 		switch {
 		case a.Component == spec.Gate:
 			m.gate(a, live, changes)
+		case a.Component.Stateful() && !m.running(live):
+			m.stopped(a, live, changes, after)
 		case a.Component.Stateful():
-			m.stateful(a, live, changes, after)
 		default:
 			m.stateless(a, live, changes, after)
 		}
 	}
+	if a.Component.Stateful() && m.running(live) {
+		m.roles = append(m.roles, roleOf(m.want.Spec, a.Component, a, live, changes))
+	}
 	return !locked && m.ready(a, live)
 }
+
+// running says that the app's nodes are members of a cluster that has formed, or were a moment ago.
+func (m *maker) running(live *marathon.App) bool { return m.recorded() != "" && live.Instances > 0 }
 
 // origin is where git says how many or what of a component.
 func (m *maker) origin(a *render.App, key string) spec.Pos {
@@ -239,7 +250,7 @@ func restarts(changes []drift.Difference) bool {
 // step records s with the cluster it belongs to, turned into a Hold where git or the guard forbids it.
 func (m *maker) step(s Step) {
 	s.Cluster = m.want.ID
-	if m.want.Spec.Drift == spec.Report {
+	if m.want.Spec.Drift == spec.Report && !s.Closing {
 		m.hold(Hold{App: s.App, Component: s.Component, Rule: RuleReportOnly,
 			Why:    fmt.Sprintf("%s %s: %s; this cluster is only reported on", s.Verb, s.App.Name(), s.Why),
 			WayOut: "write drift: enforce to have it done"})
@@ -252,7 +263,7 @@ func (m *maker) step(s Step) {
 			return
 		}
 	}
-	if m.facts.Guard != nil && m.exists() && s.Verb != RecordUUID {
+	if m.facts.Guard != nil && m.exists() && s.Verb != RecordUUID && !s.Closing {
 		if len(m.out.Holds) == 0 || m.out.Holds[0].Rule != RuleBlastRadius {
 			m.hold(*m.facts.Guard)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/esfleet/esfleet/drift"
 	"github.com/esfleet/esfleet/marathonsink/marathon"
+	"github.com/esfleet/esfleet/reconcile/esgate"
 	"github.com/esfleet/esfleet/spec"
 )
 
@@ -60,7 +61,7 @@ func TestCreationWaits(t *testing.T) {
 		}, "waiting | wait deployment-open"},
 		{"while Elasticsearch cannot be asked", func(w *world) {
 			w.up(spec.Gate, spec.Discovery, spec.Master)
-			w.es = Elasticsearch{Asked: true, Why: "timeout"}
+			w.es = esgate.Health{Asked: true, Why: "timeout"}
 		}, "waiting | wait elasticsearch-unknown"},
 		{"with data nodes while the uuid is being written", func(w *world) {
 			w.up(spec.Gate, spec.Discovery, spec.Master)
@@ -72,7 +73,7 @@ func TestCreationWaits(t *testing.T) {
 		}, "waiting | wait cluster-not-green"},
 		{"for every data node to join before the exporter", func(w *world) {
 			w.up(spec.Gate, spec.Discovery, spec.Master, spec.Data).formed()
-			w.es.DataNodes = 2
+			w.es.Nodes = w.es.Nodes[1:]
 		}, "waiting | wait cluster-not-green"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -112,9 +113,9 @@ func TestARunningCluster(t *testing.T) {
 		bend func(*world) []drift.Difference
 		want string
 	}{
-		{"restarts no data node for a changed file", func(w *world) []drift.Difference {
+		{"takes a changed file into the definition before any node restarts", func(w *world) []drift.Difference {
 			return []drift.Difference{change(spec.Data, drift.Update, "env.X")}
-		}, "held | hold restart-needs-elasticsearch"},
+		}, "converging | commit es-datanode"},
 		{"keeps what Marathon cannot change", func(w *world) []drift.Difference {
 			return []drift.Difference{change(spec.Data, drift.Replace, "mem")}
 		}, "held | hold immutable-with-volumes"},
@@ -131,33 +132,41 @@ func TestARunningCluster(t *testing.T) {
 			w.want.App(spec.Data).Instances = 4
 			w.app(spec.Data).Tasks[0].State = "TASK_UNREACHABLE"
 			return []drift.Difference{change(spec.Data, drift.Scale, "instances")}
-		}, "waiting | wait instance-unreachable | wait tasks-not-ready"},
-		{"loses no data node without a drain", func(w *world) []drift.Difference {
+		}, "waiting | wait tasks-not-ready | wait instance-unreachable"},
+		{"drains a data node before it goes", func(w *world) []drift.Difference {
 			w.want.App(spec.Data).Instances = 2
 			return []drift.Difference{change(spec.Data, drift.Scale, "instances")}
-		}, "held | hold scale-in-needs-drain"},
+		}, "converging | drain es-datanode"},
 		{"never changes definition and instances together", func(w *world) []drift.Difference {
 			w.want.App(spec.Data).Instances = 4
 			return []drift.Difference{change(spec.Data, drift.Scale, "instances"), change(spec.Data, drift.Update, "env.X")}
-		}, "held | hold restart-needs-elasticsearch | hold config-and-instances-apart"},
+		}, "converging | commit es-datanode"},
 		{"does not scale while an older definition runs", func(w *world) []drift.Difference {
 			w.want.App(spec.Data).Instances = 4
+			w.old(spec.Data, 1)
 			return []drift.Difference{change(spec.Data, drift.Scale, "instances"), {App: id(spec.Data), Class: drift.Mixed, Tasks: []marathon.TaskID{"t"}}}
-		}, "held | hold old-definition-runs | hold config-and-instances-apart"},
-		{"does not bring back a stopped instance's old data", func(w *world) []drift.Difference {
+		}, "converging | stop-node es-datanode"},
+		{"brings back the one node that was stopped", func(w *world) []drift.Difference {
 			w.want.App(spec.Data).Instances = 4
 			w.app(spec.Data).Tasks = append(w.app(spec.Data).Tasks, marathon.Task{ID: "x", State: "TASK_KILLED", LocalVolumes: []marathon.LocalVolume{{}}})
+			return []drift.Difference{change(spec.Data, drift.Scale, "instances")}
+		}, "converging | start-node es-datanode"},
+		{"does not guess which of two stopped nodes a start would bring back", func(w *world) []drift.Difference {
+			w.want.App(spec.Data).Instances = 5
+			for _, host := range []string{"host-7", "host-8"} {
+				w.app(spec.Data).Tasks = append(w.app(spec.Data).Tasks, marathon.Task{ID: marathon.TaskID(host), Host: host, State: "TASK_KILLED", LocalVolumes: []marathon.LocalVolume{{}}})
+			}
 			return []drift.Difference{change(spec.Data, drift.Scale, "instances")}
 		}, "held | hold left-over-instances"},
 		{"gets more masters from version 7 on", func(w *world) []drift.Difference {
 			w.want.App(spec.Master).Instances = 5
 			return []drift.Difference{change(spec.Master, drift.Scale, "instances")}
 		}, "converging | scale-out es-master"},
-		{"gets no masters where the quorum is a setting", func(w *world) []drift.Difference {
+		{"gets more masters only after the quorum where that is a setting", func(w *world) []drift.Difference {
 			w.want.Spec.Elasticsearch.Version.Major = 6
 			w.want.App(spec.Master).Instances = 5
 			return []drift.Difference{change(spec.Master, drift.Scale, "instances")}
-		}, "held | hold quorum-is-set-by-hand"},
+		}, "converging | elasticsearch es-master"},
 		{"gets a new Kibana", func(w *world) []drift.Difference {
 			return []drift.Difference{change(spec.Kibana, drift.Update, "container.docker.image")}
 		}, "converging | update kibana"},
@@ -344,8 +353,13 @@ func TestMastersThatNeverFormedAClusterTakeAnotherDefinition(t *testing.T) {
 	}
 	expect(t, w.plan(change(spec.Master, drift.Scale, "instances")), "converging | scale-out es-master")
 
+	// A cluster that was stopped as a whole takes it just so: nothing runs that could restart.
 	w.formed()
-	expect(t, w.plan(update), "held | hold restart-needs-elasticsearch")
+	p = w.plan(update, change(spec.Master, drift.Scale, "instances"))
+	expect(t, p, "converging | update es-master")
+	if !strings.Contains(p.Next().Why, "it is stopped") {
+		t.Error(p.Next().Why)
+	}
 }
 
 func TestARetiredClusterComesBackStageByStage(t *testing.T) {

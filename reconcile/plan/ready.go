@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -20,6 +21,9 @@ func (m *maker) ready(a *render.App, live *marathon.App) bool {
 		return true
 	}
 	n := readyTasks(live)
+	if a.Component.Stateful() && m.running(live) {
+		n = upTasks(live) // which definition they run is the business of their turns
+	}
 	if n >= live.Instances && live.Instances >= a.Instances {
 		return true
 	}
@@ -67,12 +71,25 @@ func firstLine(s string, most int) string {
 	return s
 }
 
-// readyTasks counts tasks that run, are healthy where the app has health checks, and are of the current definition.
+// readyTasks counts tasks that are up and of the current definition.
 func readyTasks(live *marathon.App) int {
+	return countTasks(live, func(t marathon.Task) bool { return up(t, live) && !outdated(t, live) })
+}
+
+// upTasks counts tasks that run and are healthy where the app has health checks.
+func upTasks(live *marathon.App) int {
+	return countTasks(live, func(t marathon.Task) bool { return up(t, live) })
+}
+
+func up(t marathon.Task, live *marathon.App) bool {
 	checks, _ := live.Doc["healthChecks"].([]any)
+	return t.Running() && (len(checks) == 0 || Healthy(t))
+}
+
+func countTasks(live *marathon.App, is func(marathon.Task) bool) int {
 	n := 0
 	for _, t := range live.Tasks {
-		if t.Running() && (len(checks) == 0 || Healthy(t)) && !outdated(t, live) {
+		if is(t) {
 			n++
 		}
 	}
@@ -113,16 +130,14 @@ func (m *maker) formation(a *render.App, ready bool) bool {
 	if !m.asked() {
 		return false
 	}
-	es := m.facts.Elasticsearch
-	switch {
-	case recorded != "" && es.UUID != recorded, es.Name != render.ClusterName(m.want.Spec):
-		m.hold(Hold{App: a.ID, Component: a.Component, Rule: RuleForeignCluster,
-			Why:    fmt.Sprintf("the nodes of %s answer as cluster %q (%s), recorded is %q (%s)", a.ID, es.Name, es.UUID, render.ClusterName(m.want.Spec), recorded),
-			WayOut: "find out who answers there before anything else is done"})
+	es := &m.facts.Elasticsearch
+	if id := cmp.Or(recorded, es.UUID); !m.sameCluster(id) {
 		return false
-	case recorded != "":
+	}
+	if recorded != "" {
 		return true
-	case len(m.facts.Marathon.LockedBy(gate.ID)) > 0:
+	}
+	if len(m.facts.Marathon.LockedBy(gate.ID)) > 0 {
 		m.wait(Wait{App: gate.ID, Component: spec.Gate, Rule: RuleDeployment, Why: "gate: a deployment is open"})
 		return false
 	}
@@ -155,10 +170,10 @@ func (m *maker) green() bool {
 	if !m.asked() {
 		return false
 	}
-	es := m.facts.Elasticsearch
+	es := &m.facts.Elasticsearch
 	want := m.want.Spec.Nodes[spec.Data].Replicas
-	if es.Status != "green" || es.DataNodes < want {
-		m.wait(Wait{Rule: RuleNotGreen, Why: fmt.Sprintf("the cluster is %s with %d of %d data nodes", es.Status, es.DataNodes, want)})
+	if n := es.DataNodes(); es.Status != "green" || n < want {
+		m.wait(Wait{Rule: RuleNotGreen, Why: fmt.Sprintf("the cluster is %s with %d of %d data nodes", es.Status, n, want)})
 		return false
 	}
 	return true

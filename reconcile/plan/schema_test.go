@@ -12,6 +12,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/esfleet/esfleet/drift"
+	"github.com/esfleet/esfleet/reconcile/esgate"
 	"github.com/esfleet/esfleet/spec"
 )
 
@@ -60,7 +61,7 @@ func TestEveryKindOfPlanSatisfiesTheSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	held, waits := standard().all(), standard().up(spec.Gate, spec.Discovery, spec.Master)
-	waits.es = Elasticsearch{Asked: true, Why: "timeout"}
+	waits.es = esgate.Health{Asked: true, Why: "timeout"}
 	d := NewDocument("abc", []Cluster{standard().plan(), held.plan(change(spec.Data, drift.Update, "env.X")), waits.plan(), {}})
 	raw, err := json.Marshal(d)
 	if err != nil {

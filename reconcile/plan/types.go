@@ -11,21 +11,39 @@ import (
 	"time"
 
 	"github.com/esfleet/esfleet/marathonsink/marathon"
+	"github.com/esfleet/esfleet/reconcile/esgate"
 	"github.com/esfleet/esfleet/spec"
 )
 
 // A Verb is a kind of step.
 type Verb string
 
-// The verbs. Each is one call to Marathon; RecordUUID changes a label of the gate, which runs nothing.
+// The verbs. Each is one call to Marathon or to Elasticsearch, but for Commit, whose three calls belong together.
 const (
 	CreateApp  Verb = "create"
 	ScaleOut   Verb = "scale-out"
-	ScaleIn    Verb = "scale-in" // stateless components only
-	UpdateApp  Verb = "update"   // stateless components and the gate only
-	RecordUUID Verb = "record-uuid"
-	StopApp    Verb = "stop"   // scale to 0; volumes are kept
-	CancelOwn  Verb = "cancel" // force-cancel a deployment that this very daemon started
+	ScaleIn    Verb = "scale-in"    // stateless components only
+	UpdateApp  Verb = "update"      // stateless components, the gate, and masters that never formed a cluster
+	RecordUUID Verb = "record-uuid" // changes a label of the gate, which runs nothing
+	StopApp    Verb = "stop"        // scale to 0; volumes are kept
+	DeleteApp  Verb = "delete"      // of an app that runs nothing; volumes are destroyed
+	CancelOwn  Verb = "cancel"      // force-cancel a deployment that is certainly ours
+
+	// Commit puts new definitions of apps with volumes in place without touching a task: one array PUT with the gate, whose
+	// restart can never end, and at once the cancelling of that deployment (marathon-lab-roll §1, way C3).
+	Commit    Verb = "commit"
+	CloseGate Verb = "close-gate" // the gate back to 0 instances
+	// StopNode and StartNode are a node's turn: it stops, and comes back on its volume with the committed definition. Up to
+	// Marathon 1.7 the turn is one RestartNode (marathon-lab-old §3).
+	StopNode    Verb = "stop-node"
+	StartNode   Verb = "start-node"
+	RestartNode Verb = "restart-node"
+	// DrainNodes, RemoveNode and WipeNode are the way out of the cluster.
+	DrainNodes Verb = "drain"
+	RemoveNode Verb = "remove-node" // stops it for good, its volume is kept
+	WipeNode   Verb = "wipe"        // destroys the volume of a removed node
+	// ChangeCluster sets what git owns in Elasticsearch: settings, templates, quorum, votes.
+	ChangeCluster Verb = "elasticsearch"
 )
 
 // A Step is one effect. It is data: it can be compared, printed, journalled.
@@ -34,24 +52,42 @@ type Step struct {
 	Verb      Verb                    `json:"verb"`
 	App       marathon.AppID          `json:"app"`
 	Component spec.Component          `json:"component"`
-	Doc       marathon.Doc            `json:"-"` // complete definition for CreateApp, UpdateApp and RecordUUID
+	Doc       marathon.Doc            `json:"-"` // complete definition for CreateApp, UpdateApp and RecordUUID; the gate's for Commit
+	Docs      []marathon.Doc          `json:"-"` // complete definitions for Commit, without the gate's
 	Instances int                     `json:"instances"`
 	From      int                     `json:"from"` // instances now
 	Seen      time.Time               `json:"-"`    // version of the live app that was judged; zero for CreateApp
+	Also      []Seen                  `json:"-"`    // further apps that must still be as they were judged
 	Cancel    []marathon.DeploymentID `json:"cancel,omitempty"`
+	// Node is the Elasticsearch node of a node's step, Task the run of it that was judged.
+	Node string          `json:"node,omitempty"`
+	Task marathon.TaskID `json:"task,omitempty"`
+	// Change is what is written to Elasticsearch, by DrainNodes and ChangeCluster.
+	Change *esgate.Change `json:"change,omitempty"`
+	// Touch, if not nil, is judged once more by a fresh reading right before the step.
+	Touch *esgate.Touch `json:"-"`
+	// Closing steps end what was begun: neither a guard nor drift: report keeps them from being taken.
+	Closing bool `json:"-"`
 	// After says what must happen first; "" means that the step is due now.
 	After string   `json:"after,omitempty"`
 	Pos   spec.Pos `json:"at,omitzero"`
 	Why   string   `json:"why"`
 }
 
-// Key names what the step asks of Marathon: equal keys ask for the same.
+// Seen is an app as it was judged.
+type Seen struct {
+	App       marathon.AppID
+	Version   time.Time
+	Instances int
+}
+
+// Key names what the step asks for: equal keys ask for the same.
 func (s *Step) Key() string {
-	b, err := json.Marshal(s.Doc)
+	b, err := json.Marshal([]any{s.Doc, s.Docs, s.Change})
 	if err != nil {
 		panic(err) // rendered documents hold only JSON values
 	}
-	return fmt.Sprintf("%s %s %d %x", s.Verb, s.App, s.Instances, sha256.Sum256(b))
+	return fmt.Sprintf("%s %s %d %s %x", s.Verb, s.App, s.Instances, s.Task, sha256.Sum256(b))
 }
 
 // A Hold is a step the plan wants but won't take. Why is written for the person on call, WayOut says what to do.
@@ -125,7 +161,11 @@ type Facts struct {
 	Marathon *marathon.State
 	// Elasticsearch is what the cluster itself answered; the zero value is "not asked". Where the plan needs an answer it
 	// Waits with RuleAskElasticsearch; ask then, and make the plan again.
-	Elasticsearch Elasticsearch
+	Elasticsearch esgate.Health
+	// Drained says since when each node that is to leave was empty in every reading (esgate.Empty), by name.
+	Drained map[string]time.Time
+	// AskElasticsearch demands an answer even where nothing else does.
+	AskElasticsearch bool
 	// OwnDeployments are those this very process started. After a restart nobody can tell whose one is: it is foreign.
 	OwnDeployments map[marathon.DeploymentID]bool
 	// Settling, if not empty, says why live state cannot be trusted yet (an answer was lost, the leader changed).
@@ -136,34 +176,23 @@ type Facts struct {
 	Guard *Hold
 }
 
-// Elasticsearch is one bounded answer from the cluster, or why there is none.
-type Elasticsearch struct {
-	Asked bool
-	// Known is false if the answer was late, cut, or from another cluster; Why says which.
-	Known            bool
-	Why              string
-	Name, UUID       string
-	Status           string // green, yellow or red
-	Nodes, DataNodes int
-}
-
 // Rules name why something is held or waited for. Logs, status, metrics and documents use these names.
 const (
 	RuleAskElasticsearch     = "elasticsearch-not-asked"
-	RuleElasticsearchUnknown = "elasticsearch-unknown"
+	RuleElasticsearchUnknown = esgate.RuleUnknown
 	RuleForeignCluster       = "another-cluster-answers"
-	RuleNotGreen             = "cluster-not-green"
+	RuleNotGreen             = esgate.RuleNotGreen
 	RuleNotReady             = "tasks-not-ready"
 	RuleDeployment           = "deployment-open"
 	RuleForeignDeployment    = "foreign-deployment"
 	RuleSuspended            = "suspended"
 	RuleSettling             = "state-not-settled"
-	RuleNeedsRoll            = "restart-needs-elasticsearch"
 	RuleImmutable            = "immutable-with-volumes"
-	RuleScaleInDrain         = "scale-in-needs-drain"
-	RuleQuorum               = "quorum-is-set-by-hand"
-	RuleOneThing             = "config-and-instances-apart"
-	RuleOldVersionRuns       = "old-definition-runs"
+	RuleCanarySoaks          = "canary-soaks"
+	RuleCanaryPaused         = "canary-paused"
+	RuleCameBackWrong        = "node-came-back-wrong"
+	RuleDrains               = "node-drains"
+	RuleUndoWindow           = "undo-window"
 	RuleLeftOver             = "left-over-instances"
 	RuleUnreachable          = "instance-unreachable"
 	RuleMarathonVersion      = "marathon-version"

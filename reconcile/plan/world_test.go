@@ -3,11 +3,13 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/esfleet/esfleet/drift"
 	"github.com/esfleet/esfleet/marathonsink/marathon"
+	"github.com/esfleet/esfleet/reconcile/esgate"
 	"github.com/esfleet/esfleet/render"
 	"github.com/esfleet/esfleet/spec"
 )
@@ -16,7 +18,7 @@ import (
 type world struct {
 	want  *render.Desired
 	facts Facts
-	es    Elasticsearch
+	es    esgate.Health
 }
 
 var now = time.Date(2026, 3, 1, 3, 0, 0, 0, time.UTC)
@@ -28,8 +30,8 @@ func newWorld(components ...spec.Component) *world {
 	c := &spec.Cluster{ID: spec.ClusterID{Group: "search", Name: "logs"}, Fleet: "demo", State: spec.Active, Drift: spec.Enforce,
 		Elasticsearch: spec.Elasticsearch{Distribution: spec.ElasticsearchDist, Version: spec.Version{Major: 7, Minor: 17, Patch: 28}},
 		Nodes:         map[spec.Component]*spec.Nodes{}}
-	w := &world{want: &render.Desired{ID: c.ID, Spec: c}, es: Elasticsearch{Asked: true, Known: true, Name: "search-logs", UUID: "u-1",
-		Status: "green", Nodes: 6, DataNodes: 3}}
+	w := &world{want: &render.Desired{ID: c.ID, Spec: c}, es: esgate.Health{Asked: true, Known: true, At: now, Name: "search-logs", UUID: "u-1",
+		Status: "green", Master: "master-host-0"}}
 	w.facts = Facts{Now: now, Marathon: &marathon.State{Version: marathon.Version{Major: 1, Minor: 11, Patch: 24}, Apps: map[marathon.AppID]*marathon.App{}}}
 	for _, k := range components {
 		n := 1
@@ -62,14 +64,34 @@ func (w *world) up(components ...spec.Component) *world {
 			app.Tasks = append(app.Tasks, task(k, i))
 		}
 		w.facts.Marathon.Apps[app.ID] = app
+		if k.RunsElasticsearch() {
+			w.join(k)
+		}
 	}
 	return w
+}
+
+// join makes the nodes of a component members of the cluster.
+func (w *world) join(k spec.Component) {
+	for _, t := range w.app(k).Tasks {
+		w.es.Nodes = append(w.es.Nodes, esgate.Node{Name: string(k) + "-" + t.Host, ID: string(t.ID), Version: w.want.Spec.Elasticsearch.Version,
+			MasterEligible: k == w.want.Spec.MasterComponent(), Data: k == spec.Data,
+			Attributes: map[string]string{esgate.AttrInstance: string(t.ID.Instance())}})
+	}
+	slices.SortFunc(w.es.Nodes, func(a, b esgate.Node) int { return strings.Compare(a.Name, b.Name) })
 }
 
 func task(k spec.Component, i int) marathon.Task {
 	return marathon.Task{ID: marathon.TaskID(fmt.Sprintf("%s.%d", k, i)), Host: fmt.Sprintf("host-%d", i), State: "TASK_RUNNING",
 		Version: configuredAt.Format(time.RFC3339), Ports: []int{31000, 31001},
 		HealthCheckResults: []marathon.HealthResult{{Alive: true, LastSuccess: "2026-03-01T02:59:59Z"}}}
+}
+
+// old lets tasks run an older definition than the app's.
+func (w *world) old(k spec.Component, tasks ...int) {
+	for _, i := range tasks {
+		w.app(k).Tasks[i].Version = configuredAt.Add(-time.Hour).Format(time.RFC3339)
+	}
 }
 
 // formed records the cluster's uuid on the gate.

@@ -1,0 +1,275 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/esfleet/esfleet/reconcile/esgate"
+	"github.com/esfleet/esfleet/render"
+	"github.com/esfleet/esfleet/spec"
+)
+
+// maxAge is how old a reading of Elasticsearch may be when a node is touched by it.
+const maxAge = 20 * time.Second
+
+// finishTurn starts the node again that was stopped for its turn: whatever else git wants by now, no node stays down by
+// our hand. A node that is leaving is not started again.
+func (m *maker) finishTurn() bool {
+	for i := range m.roles {
+		r := &m.roles[i]
+		if r.stopped == 0 || r.want == nil || r.live.Instances >= r.declared() {
+			continue
+		}
+		var back []string
+		for _, s := range r.slots {
+			if s.down && !m.isLeaving(s) {
+				back = append(back, s.node)
+			}
+		}
+		if len(back) == 0 {
+			continue
+		}
+		if len(back) > 1 || r.stopped > 1 {
+			m.hold(Hold{App: r.live.ID, Component: r.component, Rule: RuleLeftOver, Pos: m.origin(r.want, "replicas"),
+				Why:    fmt.Sprintf("%s: %d stopped instances (%s) hold volumes; which of them a start brings back is not esfleet's to choose", r.live.ID.Name(), r.stopped, shortList(back)),
+				WayOut: "remove the ones nobody needs, with their volumes, by hand"})
+			return true
+		}
+		n := r.live.Instances + 1
+		m.step(Step{Verb: StartNode, App: r.live.ID, Component: r.component, Node: back[0], Instances: n, From: r.live.Instances,
+			Seen: r.live.Version, Closing: true, Why: back[0] + " comes back on its volume"})
+		m.foresee(nil)
+		return true
+	}
+	return false
+}
+
+// turn restarts the next node that runs an older definition.
+func (m *maker) turn() bool {
+	queue := m.queue()
+	if len(queue) == 0 {
+		return false
+	}
+	if m.cameBackWrong() {
+		return true
+	}
+	next := queue[0]
+	if m.soaks(next) || m.neighbours(next) {
+		m.foresee(nil)
+		return true
+	}
+	t := m.touch(esgate.Restart, next.role, next.slot)
+	if m.refusal(esgate.Judge(&m.facts.Elasticsearch, t), next.role, next.slot.node, spec.Pos{}) {
+		m.foresee(nil)
+		return true
+	}
+	m.step(m.turnStep(next, &t))
+	m.later(queue[1:], next.slot.node+" is back and the cluster is well")
+	return true
+}
+
+// A place is one slot of one role.
+type place struct {
+	role *role
+	slot *slot
+}
+
+func (m *maker) turnStep(p place, t *esgate.Touch) Step {
+	l := p.role.live
+	s := Step{Verb: StopNode, App: l.ID, Component: p.role.component, Node: p.slot.node, Task: p.slot.task.ID, From: l.Instances,
+		Instances: l.Instances - 1, Seen: l.Version, Touch: t, Also: m.also(l.ID), Why: p.slot.node + " runs an older definition"}
+	if !m.modern() {
+		s.Verb, s.Instances = RestartNode, l.Instances
+	}
+	if p.slot.node == m.facts.Elasticsearch.Master {
+		s.Why += "; it is the elected master and comes last"
+	}
+	return s
+}
+
+// queue are the slots that run an older definition, in the order of their turns: first one that is down anyway, so that a
+// mistake can be mended; then data nodes by name, masters by name, and the elected master last of all.
+func (m *maker) queue() []place {
+	var out []place
+	for i := range m.roles {
+		r := &m.roles[i]
+		if r.want == nil {
+			continue
+		}
+		for j := range r.slots {
+			if s := &r.slots[j]; s.old && !m.isLeaving(*s) {
+				out = append(out, place{r, s})
+			}
+		}
+	}
+	rank := func(p place) int {
+		switch {
+		case !p.slot.up:
+			return 0
+		case p.slot.node == m.facts.Elasticsearch.Master:
+			return 3
+		case p.role.component == spec.Data:
+			return 1
+		}
+		return 2
+	}
+	slices.SortStableFunc(out, func(a, b place) int {
+		if d := rank(a) - rank(b); d != 0 {
+			return d
+		}
+		return strings.Compare(a.slot.node, b.slot.node)
+	})
+	return out
+}
+
+// soaks waits after the canaries: the first data nodes with a change run for a while before the others follow.
+func (m *maker) soaks(next place) bool {
+	c := m.want.Spec.Rollout
+	data := m.dataRole()
+	if data == nil || c.Canary == 0 || !next.slot.up {
+		return false
+	}
+	current, youngest := 0, time.Time{}
+	for _, s := range data.slots {
+		if s.old || s.down {
+			continue
+		}
+		current++
+		if at, err := time.Parse(time.RFC3339, s.task.StartedAt); err == nil && at.After(youngest) {
+			youngest = at
+		}
+	}
+	if current != c.Canary || data.oldOnes() == 0 {
+		return false
+	}
+	if c.Pause {
+		m.wait(Wait{App: data.live.ID, Component: spec.Data, Rule: RuleCanaryPaused,
+			Why: fmt.Sprintf("%d of %d nodes run the change; the others follow when rollout.pause is taken away, or go back when the change is", current, len(data.slots))})
+		return true
+	}
+	if left := c.Soak - m.facts.Now.Sub(youngest); left > 0 {
+		m.wait(Wait{App: data.live.ID, Component: spec.Data, Rule: RuleCanarySoaks,
+			Why: fmt.Sprintf("%d of %d nodes run the change; the others follow in %s", current, len(data.slots), left.Round(time.Second))})
+		return true
+	}
+	return false
+}
+
+func (m *maker) dataRole() *role {
+	for i := range m.roles {
+		if m.roles[i].component == spec.Data && m.roles[i].want != nil {
+			return &m.roles[i]
+		}
+	}
+	return nil
+}
+
+// neighbours waits for any other node that Marathon shows as not up: no second one is taken down.
+func (m *maker) neighbours(next place) bool {
+	for i := range m.roles {
+		r := &m.roles[i]
+		for j := range r.slots {
+			s := &r.slots[j]
+			if s == next.slot || s.up || r.stopped > 0 && m.isLeaving(*s) {
+				continue
+			}
+			rule, why := RuleNotReady, s.node+" is not up"
+			if s.task.Unreachable() {
+				rule, why = RuleUnreachable, "the agent of "+s.node+" does not answer"
+			}
+			m.wait(Wait{App: r.live.ID, Component: r.component, Rule: rule, Why: fmt.Sprintf("%s waits: %s", next.slot.node, why)})
+			return true
+		}
+		if held := len(r.slots) - r.live.Instances; held > 0 && !m.modern() {
+			m.wait(Wait{App: r.live.ID, Component: r.component, Rule: RuleLeftOver,
+				Why: fmt.Sprintf("%s: %d stopped %s held beside the running ones", r.live.ID.Name(), held, plural(held, "instance"))})
+			return true
+		}
+	}
+	return false
+}
+
+// cameBackWrong holds if a node that had its turn does not run what it should: no further node is touched.
+func (m *maker) cameBackWrong() bool {
+	h := &m.facts.Elasticsearch
+	for i := range m.roles {
+		r := &m.roles[i]
+		if r.want == nil || r.updates() {
+			continue // the definition in force is not git's yet
+		}
+		for _, s := range r.slots {
+			if s.old || !s.up {
+				continue
+			}
+			n := h.Node(s.node)
+			if n == nil {
+				continue // it has not joined yet: the rules know
+			}
+			if why := wrong(m.want.Spec, r.want, n, &s); why != "" {
+				m.hold(Hold{App: r.live.ID, Component: r.component, Rule: RuleCameBackWrong,
+					Why:    fmt.Sprintf("%s %s; no further node is touched", s.node, why),
+					WayOut: "look at the node's log; a new commit that mends it is taken up at once"})
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// wrong compares what a node says of itself with what git wants of it.
+func wrong(c *spec.Cluster, a *render.App, n *esgate.Node, s *slot) string {
+	if n.Version != c.Elasticsearch.Version {
+		return fmt.Sprintf("came back with version %s instead of %s", n.Version, c.Elasticsearch.Version)
+	}
+	if got := n.Attributes[esgate.AttrBundle]; got != "" && a.Bundle != nil && got != a.Bundle.Digest {
+		return "came back with another bundle than git wants"
+	}
+	if got := n.Instance(); got != "" && got != string(s.instance) {
+		return "is another instance than Marathon shows in its place"
+	}
+	for _, p := range c.Plugins {
+		if !slices.Contains(n.Plugins, p.Name) {
+			return "came back without plugin " + p.Name
+		}
+	}
+	return ""
+}
+
+// foresee lists the turns to come, for the plan's reader: those of the roles about to be committed, or of all old nodes.
+func (m *maker) foresee(committing []*role) {
+	if len(committing) == 0 {
+		m.later(m.queue(), "the step before")
+		return
+	}
+	all := map[*role]bool{}
+	for _, r := range committing {
+		all[r] = true
+	}
+	for i := range m.roles {
+		if r := &m.roles[i]; all[r] {
+			for j := range r.slots {
+				r.slots[j].old = true
+			}
+		}
+	}
+	m.later(m.queue(), "the definition is committed")
+}
+
+func (m *maker) later(queue []place, after string) {
+	for _, p := range queue {
+		s := m.turnStep(p, nil)
+		s.After = after
+		m.step(s)
+		after = p.slot.node + " is back and the cluster is well"
+	}
+}
+
+func shortList(names []string) string {
+	const most = 4
+	if len(names) > most {
+		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}
