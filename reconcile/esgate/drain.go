@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 )
 
-// lowWatermark is the share of a disk above which Elasticsearch places no more shards on it, unless set otherwise.
+// lowWatermark is the used share of a disk above which Elasticsearch places no more shards on it, unless set otherwise.
 const lowWatermark = 0.85
+
+const settingWatermark = "cluster.routing.allocation.disk.watermark.low"
 
 const settingPerNode = "cluster.routing.allocation.total_shards_per_node"
 
@@ -22,8 +25,11 @@ func stays(h *Health, t *Touch) []*Node {
 	return out
 }
 
+// moves says that a Drain makes shards move: from a node that is not there nothing can.
+func moves(h *Health, t *Touch) bool { return !outside(h, t) && holdsData(h, t) }
+
 func roomForCopies(h *Health, t *Touch) no {
-	if !holdsData(h, t) {
+	if !moves(h, t) {
 		return no{}
 	}
 	left := stays(h, t)
@@ -32,7 +38,11 @@ func roomForCopies(h *Health, t *Touch) no {
 	}
 	hosts := map[string]bool{}
 	for _, n := range left {
-		hosts[n.Host] = true
+		host := n.Host
+		if host == "" {
+			host = "of " + n.Name // not told: its own
+		}
+		hosts[host] = true
 	}
 	for i := range h.Indices {
 		x := &h.Indices[i]
@@ -49,7 +59,7 @@ func roomForCopies(h *Health, t *Touch) no {
 }
 
 func roomForShards(h *Health, t *Touch) no {
-	if !holdsData(h, t) {
+	if !moves(h, t) {
 		return no{}
 	}
 	left, all := len(stays(h, t)), 0
@@ -81,21 +91,40 @@ func number(s string) int {
 }
 
 func roomOnDisks(h *Health, t *Touch) no {
+	if !moves(h, t) {
+		return no{}
+	}
 	var move, room int64
 	left := stays(h, t)
 	staying := map[string]bool{}
 	for _, n := range left {
 		staying[n.Name] = true
-		room += max(0, n.DiskFree-int64(float64(n.DiskTotal)*(1-lowWatermark)))
+		room += max(0, n.DiskFree-keptFree(h, n))
 	}
 	for i := range h.Shards {
 		if s := &h.Shards[i]; s.Node != "" && !staying[s.Node] {
-			move += s.Bytes
+			move += max(0, s.Bytes)
 		}
 	}
 	if move <= room {
 		return no{}
 	}
-	return no{fmt.Sprintf("%s must move, and below the low watermark (%.0f %%) %s have room for %s", gib(move), lowWatermark*100, count(len(left), "data node"), gib(room)),
+	return no{fmt.Sprintf("%s must move, and %s have room for %s below the low watermark", gib(move), count(len(left), "data node"), gib(room)),
 		"add a data node, delete indices, or lower their replicas"}
+}
+
+// keptFree is how many bytes of a node's disk stay free of newly placed shards. The setting is a used share ("85%",
+// "0.85") or an amount that stays free; the latter has too many spellings, and the default is kept for it.
+func keptFree(h *Health, n *Node) int64 {
+	used := lowWatermark
+	text, percent := strings.CutSuffix(h.Setting(settingWatermark), "%")
+	if v, err := strconv.ParseFloat(text, 64); err == nil {
+		if percent {
+			v /= 100
+		}
+		if v > 0 && v <= 1 {
+			used = v
+		}
+	}
+	return int64(float64(n.DiskTotal) * (1 - used))
 }

@@ -44,6 +44,7 @@ func quorumHolds(h *Health, t *Touch) no {
 	return no{}
 }
 
+// majorityRemains counts votes of members alone: with it less than half of the masters can have given up theirs.
 func majorityRemains(h *Health, t *Touch) no {
 	all, left := possible(h, t), 0
 	for i := range h.Nodes {
@@ -80,15 +81,6 @@ func voteExcluded(h *Health, t *Touch) no {
 	}
 	if !excludedVote(h, n) {
 		return no{why: fmt.Sprintf("master %s may still vote", name(t.Node))}
-	}
-	var out []string
-	for i := range h.Nodes {
-		if o := &h.Nodes[i]; o.MasterEligible && excludedVote(h, o) {
-			out = append(out, o.Name)
-		}
-	}
-	if all := h.masters(); 2*len(out) >= all {
-		return no{fmt.Sprintf("%d of %s may not vote: %s", len(out), count(all, "master"), several(out)), "let them vote again, and take away one at a time"}
 	}
 	return no{}
 }

@@ -73,9 +73,10 @@ func (h *Health) masters() int {
 // outside says that the touched node is not a member: it is down, or cannot join.
 func outside(h *Health, t *Touch) bool { return h.Node(t.Node) == nil }
 
-// lossAccepted says that git has given up the copies of a node that is not there any more.
+// lossAccepted says that git has given up the copies of a node that is not there any more. For one that is a member no
+// word in git counts: it is drained.
 func lossAccepted(h *Health, t *Touch) bool {
-	return (t.Kind == Stop || t.Kind == Wipe) && outside(h, t) && t.Instance != "" && slices.Contains(t.AcceptLoss, t.Instance)
+	return t.Kind != Restart && outside(h, t) && t.Instance != "" && slices.Contains(t.AcceptLoss, t.Instance)
 }
 
 func notRed(h *Health, t *Touch) no {
@@ -92,10 +93,8 @@ func notRed(h *Health, t *Touch) no {
 		}
 	}
 	n := no{why: "the cluster is red, primaries out of reach: " + several(primaries)}
-	if t.Kind == Stop || t.Kind == Wipe {
-		if outside(h, t) {
-			n.wayOut = wayOutLoss(t)
-		}
+	if t.Kind != Commit && t.Kind != Restart && outside(h, t) {
+		n.wayOut = wayOutLoss(t)
 	}
 	return n
 }
@@ -184,7 +183,9 @@ func onlyReplicasMissing(h *Health) bool {
 
 func atRest(h *Health, t *Touch) no {
 	c := stateOf(h)
-	if !c.moving() || outside(h, t) && t.Kind == Restart {
+	// An empty node takes no part in what moves. A node that is gone may be where a running recovery reads from, or what
+	// is waited for, unless it is started again.
+	if !c.moving() || outside(h, t) != (t.Kind == Stop) {
 		return no{}
 	}
 	return no{why: "shards are on the way: " + c.String()}
