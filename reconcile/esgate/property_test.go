@@ -91,12 +91,9 @@ func drawTouch(t *rapid.T, h *Health, data, masters int) Touch {
 	touch := touch(rapid.SampledFrom(every).Draw(t, "kind"), who)
 	eligible := h.masters()
 	touch.Data, touch.Masters = data+seldom(t, "data away", 1), max(eligible, masters)+seldom(t, "masters away", 1)
-	if h.Node(who) == nil && rapid.Bool().Draw(t, "counted") {
-		if who == "d9" {
-			touch.Data++
-		} else {
-			touch.Masters++
-		}
+	if h.Node(who) == nil { // it is expected, too
+		touch.Data += btoi(holdsData(h, &touch))
+		touch.Masters += btoi(eligible(h, &touch))
 	}
 	touch.Upgrading = rapid.Bool().Draw(t, "upgrading")
 	if touch.Upgrading {
@@ -118,6 +115,13 @@ func drawTouch(t *rapid.T, h *Health, data, masters int) Touch {
 		touch.AcceptLoss = []string{touch.Instance}
 	}
 	return touch
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // destructive kinds can lose documents if they are allowed at the wrong moment.
