@@ -89,8 +89,8 @@ func drawIndex(t *rapid.T, h *Health, name string, data int) {
 func drawTouch(t *rapid.T, h *Health, data, masters int) Touch {
 	who := rapid.SampledFrom(append([]string{"d1", "d1", "d2", "d9", "m9"}, h.Nodes[0].Name, h.Nodes[masters-1].Name)).Draw(t, "node")
 	touch := touch(rapid.SampledFrom(every).Draw(t, "kind"), who)
-	eligible := h.masters()
-	touch.Data, touch.Masters = data+seldom(t, "data away", 1), max(eligible, masters)+seldom(t, "masters away", 1)
+	candidates := h.masters()
+	touch.Data, touch.Masters = data+seldom(t, "data away", 1), max(candidates, masters)+seldom(t, "masters away", 1)
 	if h.Node(who) == nil { // it is expected, too
 		touch.Data += btoi(holdsData(h, &touch))
 		touch.Masters += btoi(eligible(h, &touch))
