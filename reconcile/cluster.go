@@ -1,10 +1,10 @@
 package reconcile
 
 import (
+	"maps"
 	"net"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/esfleet/esfleet/marathonsink/marathon"
@@ -58,33 +58,45 @@ func addresses(app *marathon.App) []string {
 type drained struct {
 	master string
 	since  map[string]time.Time // by node name
-	run    map[string]string    // the node's run that was seen
+	run    map[string]string    // the node's run that was seen; "" of one that is no member any more
 }
 
-// sawDrained takes a reading into account and says since when each excluded node has been empty.
-func (r *Reconciler) sawDrained(id spec.ClusterID, h *esgate.Health) map[string]time.Time {
-	names := esgate.Excluded(h)
-	for _, v := range h.VotingExclusions {
-		if !slices.Contains(names, v) {
-			names = append(names, v)
-		}
-	}
-	if !h.Known || len(names) == 0 {
+// stillDrained says since when each node has been empty, by all readings up to h.
+func (r *Reconciler) stillDrained(id spec.ClusterID, h *esgate.Health) map[string]time.Time {
+	d := r.drained[id]
+	if d == nil || !h.Known || d.master != h.Master {
 		delete(r.drained, id)
 		return nil
 	}
-	before := r.drained[id]
-	now := &drained{master: h.Master, since: map[string]time.Time{}, run: map[string]string{}}
-	for _, name := range names {
-		n := h.Node(strings.TrimSpace(name))
-		if n == nil || !esgate.Empty(h, n.Name) {
-			continue
-		}
-		now.since[n.Name], now.run[n.Name] = h.At, n.EphemeralID
-		if before != nil && before.master == h.Master && before.run[n.Name] == n.EphemeralID && !before.since[n.Name].IsZero() {
-			now.since[n.Name] = before.since[n.Name]
+	for name := range d.since {
+		if d.run[name] != runOf(h, name) || !esgate.Empty(h, name) {
+			delete(d.since, name)
 		}
 	}
-	r.drained[id] = now
-	return now.since
+	return maps.Clone(d.since)
+}
+
+// noteDrained remembers which of the nodes that are to leave h shows empty.
+func (r *Reconciler) noteDrained(id spec.ClusterID, h *esgate.Health, leaving []string) {
+	if !h.Known || len(leaving) == 0 {
+		delete(r.drained, id)
+		return
+	}
+	d := r.drained[id]
+	if d == nil {
+		d = &drained{master: h.Master, since: map[string]time.Time{}, run: map[string]string{}}
+		r.drained[id] = d
+	}
+	for _, name := range leaving {
+		if d.since[name].IsZero() && esgate.Empty(h, name) {
+			d.since[name], d.run[name] = h.At, runOf(h, name)
+		}
+	}
+}
+
+func runOf(h *esgate.Health, name string) string {
+	if n := h.Node(name); n != nil {
+		return n.EphemeralID
+	}
+	return ""
 }

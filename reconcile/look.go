@@ -174,8 +174,9 @@ func (r *Reconciler) askAll(ctx context.Context, asking []*looked) {
 	for i, l := range asking {
 		l.facts.Elasticsearch = answers[i]
 		l.facts.Now = time.Now()
-		l.facts.Drained = r.sawDrained(l.view.ID, &answers[i])
+		l.facts.Drained = r.stillDrained(l.view.ID, &answers[i])
 		l.view.Plan = plan.Make(l.view.Desired, l.view.Drift, *l.facts)
+		r.noteDrained(l.view.ID, &answers[i], l.view.Plan.Leaving)
 	}
 }
 

@@ -53,6 +53,7 @@ func (m *maker) leavers() []leaver {
 	}
 	var out []leaver
 	m.going = &out
+	defer func() { m.out.Leaving = m.leavingNames() }()
 	hold := m.want.Spec.Rollout.Hold
 	for i := range m.roles {
 		r := &m.roles[i]
@@ -211,7 +212,7 @@ func (m *maker) drain(going []leaver) bool {
 	var names []string
 	var first *leaver
 	for i, l := range going {
-		if l.role.component == spec.Data && l.slot.up && !slices.Contains(excluded, l.slot.node) {
+		if l.role.component == spec.Data && !slices.Contains(excluded, l.slot.node) {
 			names = append(names, l.slot.node)
 			if first == nil {
 				first = &going[i]

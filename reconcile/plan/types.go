@@ -131,6 +131,8 @@ type Cluster struct {
 	Waits []Wait
 	// Progress is what runs of what is wanted, by component in creation order.
 	Progress []Progress
+	// Leaving are the names of nodes that are to go for good, sorted.
+	Leaving []string
 }
 
 // Progress is how many tasks of a component run, healthy and with the current definition, of how many wanted.
