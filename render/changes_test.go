@@ -3,6 +3,7 @@ package render_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/esfleet/esfleet/marathonsink/marathon"
 	"github.com/esfleet/esfleet/render"
@@ -127,4 +128,18 @@ func secondGeneration(t *testing.T, path string) (*fakeMarathon, *boot) {
 	c.Nodes[spec.Data].Generation, c.Nodes[spec.Data].Replicas = 2, 3
 	m.app("/search/logs/es-datanode-g2", 3, nil, task(3, "10.0.0.3", "TASK_STAGING"), task(1, "127.0.0.9", "TASK_RUNNING"), task(2, "10.0.0.2", "TASK_RUNNING"))
 	return m, newBoot(t, path, c, spec.Data, m.URL)
+}
+
+func TestTheDelayIsWrittenAsElasticsearchReadsIt(t *testing.T) {
+	c := cluster(es7)
+	for d, want := range map[time.Duration]string{time.Minute: "60s", 90 * time.Minute: "5400s", 90500 * time.Millisecond: "90500ms"} {
+		c.Indices.Delay = d
+		if got := render.DelayedTimeout(c); got != want {
+			t.Errorf("%s is written %s", d, got)
+		}
+		index := desired(t, c, target).IndexTemplates[0].Body["settings"].(map[string]any)["index"].(map[string]any)
+		if got := index["unassigned"].(map[string]any)["node_left"].(map[string]any)["delayed_timeout"]; got != want {
+			t.Errorf("the template has %v", got)
+		}
+	}
 }

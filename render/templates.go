@@ -2,6 +2,7 @@ package render
 
 import (
 	"strconv"
+	"time"
 
 	"github.com/esfleet/esfleet/marathonsink/marathon"
 	"github.com/esfleet/esfleet/spec"
@@ -13,6 +14,9 @@ const templateName = "esfleet-reliability"
 // DelayedTimeout is indices.delay as Elasticsearch writes it: how long it waits for a node that left before it copies its
 // shards anew. The template gives it to new indices; the others are set by their API.
 func DelayedTimeout(c *spec.Cluster) string {
+	if d := c.Indices.Delay; d%time.Second != 0 {
+		return strconv.FormatInt(d.Milliseconds(), 10) + "ms"
+	}
 	return strconv.Itoa(seconds(c.Indices.Delay)) + "s"
 }
 
