@@ -28,7 +28,7 @@ func (c *call) isNot(key string) bool { v := c.query[key]; return len(v) > 0 && 
 
 // ServeHTTP is Marathon's API.
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if s.refusesAll(w) {
+	if s.refusesStranger(w, r) || s.refusesAll(w) {
 		return
 	}
 	if strings.Trim(r.URL.Path, "/") == "v2/events" && r.Method == http.MethodGet {
@@ -58,6 +58,26 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.settle()
 	s.mu.Unlock()
 	s.write(w, res, bad)
+}
+
+// refusesStranger answers who lacks the name or the password, if there are any.
+func (s *Sim) refusesStranger(w http.ResponseWriter, r *http.Request) bool {
+	if s.opt.Credentials == "" {
+		return false
+	}
+	if name, password, ok := r.BasicAuth(); ok && name+":"+password == s.opt.Credentials {
+		return false
+	}
+	if s.ver.htmlRefusals {
+		w.Header().Set("WWW-Authenticate", `basic realm="Mesosphere"`)
+		w.Header().Set("Content-Type", "text/html;charset=iso-8859-1")
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = io.WriteString(w, "<html><head><title>Error 401 </title></head><body></body></html>\n") // who went away learns nothing
+		return true
+	}
+	w.Header().Set("WWW-Authenticate", `basic realm="null"`)
+	w.WriteHeader(http.StatusUnauthorized)
+	return true
 }
 
 // refusesAll answers while nobody leads.
@@ -101,6 +121,8 @@ func (s *Sim) route(c *call, p string) (*result, *refusal) {
 		return s.routeDeployments(c)
 	case "groups":
 		return s.routeGroups(c)
+	case "pods":
+		return s.routePods(c)
 	case "queue":
 		return s.routeQueue(c)
 	case "info":
@@ -153,6 +175,7 @@ func (s *Sim) routeDeployments(c *call) (*result, *refusal) {
 			for _, d := range s.deployments {
 				out = append(out, s.deploymentDoc(d))
 			}
+			out = append(out, s.podDeployments()...)
 		}
 		return &result{status: 200, body: out}, nil
 	}
@@ -168,6 +191,9 @@ func (s *Sim) routeDeployments(c *call) (*result, *refusal) {
 			return &result{status: 202}, nil
 		}
 		return s.rollBack(d)
+	}
+	if s.cancelPod(c.path[0]) {
+		return &result{status: 202}, nil
 	}
 	return nil, s.missing(true, "DeploymentPlan %s does not exist", c.path[0])
 }

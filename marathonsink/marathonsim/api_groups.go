@@ -30,7 +30,7 @@ func (s *Sim) groupDoc(id marathon.AppID, embed []string) map[string]any {
 	want := func(what string) bool {
 		return len(embed) == 0 || slices.ContainsFunc(embed, func(e string) bool { return strings.HasPrefix(e, "group."+what) })
 	}
-	doc := map[string]any{"id": id, "apps": []any{}, "pods": []any{}, "groups": []any{}, "dependencies": []string{},
+	doc := map[string]any{"id": id, "apps": []any{}, "pods": s.podsIn(id), "groups": []any{}, "dependencies": []string{},
 		"version": s.groups[id].version}
 	if s.ver.hasRole {
 		doc["enforceRole"] = s.groups[id].enforceRole
@@ -98,55 +98,94 @@ func (s *Sim) postGroup(c *call, base marathon.AppID) (*result, *refusal) {
 	if s.groups[id] != nil {
 		return nil, fail(409, "Group "+string(id)+" is already created. Use PUT to change this group.")
 	}
-	return s.putGroup(c, id)
+	res, bad := s.putGroup(c, id)
+	if bad == nil {
+		res.status = 201 // a PUT that makes one answers 200
+	}
+	return res, bad
 }
 
-// putGroup takes the dependency-only update, at any depth; a group that carries apps is refused with the words that
-// Marathon 1.11 has for most of them. Use an array PUT of /v2/apps instead.
+// putGroup is what PUT and POST of a group come down to. Where it says nothing of apps, there are those that were; where
+// it lists them, the list is complete.
 func (s *Sim) putGroup(c *call, id marathon.AppID) (*result, *refusal) {
 	v, bad := decode(c.body)
 	if bad != nil {
 		return nil, bad
 	}
-	wants := map[marathon.AppID][]string{}
-	if bad := readGroups(object(v), id, wants); bad != nil {
+	wants := map[marathon.AppID]wanted{}
+	if bad := s.readGroups(object(v), id, wants); bad != nil {
 		return nil, bad
 	}
-	fresh := s.groups[id] == nil
-	res, bad := s.apply(change{group: id, force: c.is("force"), edit: func(root) *refusal { return nil }})
+	res, bad := s.apply(change{group: id, force: c.is("force"), edit: func(to root) *refusal { return s.editGroups(to, wants) }})
 	if bad != nil {
 		return nil, bad
 	}
 	version := res.body.(map[string]any)["version"].(string)
-	for g, deps := range wants {
+	for g, want := range wants {
 		s.makeGroups(g+"/x", version)
-		if deps != nil {
-			s.groups[g].deps = deps
+		if want.deps != nil {
+			s.groups[g].deps = want.deps
 		}
-	}
-	if fresh {
-		res.status = 201
 	}
 	return res, nil
 }
 
-func readGroups(doc map[string]any, id marathon.AppID, wants map[marathon.AppID][]string) *refusal {
+// wanted is what a group's document says of one group; nil where it says nothing.
+type wanted struct {
+	deps []string
+	apps map[marathon.AppID]map[string]any
+}
+
+// readGroups reads a group's document and those below it. From 1.9 none but a group right below the root can be written
+// with its apps: the field that it says cannot be changed is one that nobody sent.
+func (s *Sim) readGroups(doc map[string]any, id marathon.AppID, wants map[marathon.AppID]wanted) *refusal {
+	var want wanted
 	if doc["apps"] != nil {
-		return invalid(detail{"/groups(0)/enforceRole", []string{"enforceRole cannot be modified in a request that adds, " +
-			"removes or modifies services; please make these changes in separate requests."}})
-	}
-	var deps []string
-	if given, ok := doc["dependencies"].([]any); ok {
-		deps = []string{}
-		for _, d := range given {
-			deps = append(deps, string(absoluteID(text(d), string(id))))
+		if s.ver.hasRole && id.Group() != "/" {
+			return invalid(detail{"/groups(0)/enforceRole", []string{"enforceRole cannot be modified in a request that adds, " +
+				"removes or modifies services; please make these changes in separate requests."}})
+		}
+		want.apps = map[marathon.AppID]map[string]any{}
+		for _, a := range list(doc["apps"]) {
+			sent := copyOf(object(a))
+			app := absoluteID(text(sent["id"]), string(id))
+			delete(sent, "id")
+			want.apps[app] = sent
 		}
 	}
-	wants[id] = deps
+	if given, ok := doc["dependencies"].([]any); ok {
+		want.deps = []string{}
+		for _, d := range given {
+			want.deps = append(want.deps, string(absoluteID(text(d), string(id))))
+		}
+	}
+	wants[id] = want
 	for _, g := range list(doc["groups"]) {
 		sub := object(g)
-		if bad := readGroups(sub, absoluteID(text(sub["id"]), string(id)), wants); bad != nil {
+		if bad := s.readGroups(sub, absoluteID(text(sub["id"]), string(id)), wants); bad != nil {
 			return bad
+		}
+	}
+	return nil
+}
+
+// editGroups makes the apps right in each group those that its document lists, each of them whole.
+func (s *Sim) editGroups(to root, wants map[marathon.AppID]wanted) *refusal {
+	for g, want := range wants {
+		if want.apps == nil {
+			continue
+		}
+		for _, app := range sortedIDs(to) {
+			if app.Group() == string(g) && want.apps[app] == nil {
+				delete(to, app)
+			}
+		}
+		for app, sent := range want.apps {
+			def, bad := s.edited(app, to[app], sent, true, false)
+			if bad != nil {
+				return bad
+			}
+			to[app] = def
 		}
 	}
 	return nil

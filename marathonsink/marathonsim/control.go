@@ -52,8 +52,8 @@ func (s *Sim) BackAgent(hostname string) error {
 				s.statusUpdate(in, "TASK_RUNNING", "")
 				s.instanceChanged(in, condRunning)
 			}
-			if in.goal == goalStopped && s.ver.waitsForLost {
-				in.goal = goalRunning // the kill was lost with the agent; a scale check will find one too many
+			if in.goal == goalStopped && s.ver.forgetsKillOfLost {
+				in.goal = goalRunning // a scale check will find one too many
 			}
 			if in.goal != goalRunning {
 				s.kill(in, in.goal)

@@ -14,6 +14,6 @@
 // scalecheck.go the life of an instance; checks.go health and readiness; versions.go every difference between
 // Marathons.
 //
-// Not simulated: pods, groups written with their apps, secrets, images, a standby that proxies, and a deployment that
-// claims success because an inner call took longer than three seconds.
+// Not simulated: what a pod does (there are its id, its group and its deployment, for those who live beside it), secrets,
+// images, and a deployment that claims success because an inner call took longer than three seconds.
 package marathonsim

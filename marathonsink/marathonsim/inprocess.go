@@ -35,7 +35,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	case isTask:
 		return nil, fmt.Errorf("dial tcp %s: %w", host, errRefused)
 	}
-	return roundTrip(t.sim, r, t.sim.ctx)
+	return roundTrip(t.sim.member(host), r, t.sim.ctx)
 }
 
 // isAgentAddress says whether a host:port lies on an agent: nothing but tasks answers there.

@@ -30,9 +30,10 @@ type Options struct {
 	// LeaderGap is how long nobody answers while the leader changes; 0: 3 s.
 	LeaderGap time.Duration
 
-	Role string // --mesos_role; "": marathon
-	Seed uint64
-	Logf func(format string, args ...any) // nil: silent
+	Role        string // --mesos_role; "": marathon
+	Credentials string // --http_credentials, "name:password"; "": everybody may do everything
+	Seed        uint64
+	Logf        func(format string, args ...any) // nil: silent
 }
 
 // An Agent is a machine that offers its resources.

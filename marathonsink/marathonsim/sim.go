@@ -32,6 +32,7 @@ type Sim struct {
 	agents      []*agent
 	apps        map[marathon.AppID]*app
 	groups      map[marathon.AppID]*group
+	pods        map[marathon.AppID]*pod
 	history     map[marathon.AppID][]*definition // all versions ever, also of deleted apps
 	deployments []*deployment
 	subscribers []*subscriber
@@ -75,7 +76,7 @@ func New(opt Options) *Sim {
 	s := &Sim{
 		opt: opt, ver: traitsOf(opt.Version),
 		rng:  rand.New(rand.NewPCG(opt.Seed, 0x6573666c656574)),
-		apps: map[marathon.AppID]*app{}, groups: map[marathon.AppID]*group{},
+		apps: map[marathon.AppID]*app{}, groups: map[marathon.AppID]*group{}, pods: map[marathon.AppID]*pod{},
 		history: map[marathon.AppID][]*definition{}, listeners: map[string]*instance{},
 		nextService: 10000,
 	}

@@ -277,6 +277,7 @@ func (s *Sim) validateRoot(from, to root, force bool) *refusal {
 func (f *faults) collisions(s *Sim, id marathon.AppID, to root) {
 	const same = "Groups and Applications may not have the same identifier."
 	f.add(s.groups[id] != nil, "/", same)
+	f.add(s.pods[id] != nil, "/", sharedID)
 	for g := marathon.AppID(id.Group()); g != "/"; g = marathon.AppID(g.Group()) {
 		f.add(to[g] != nil, "/groups(0)", same)
 	}

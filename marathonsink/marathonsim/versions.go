@@ -23,9 +23,11 @@ type traits struct {
 	// falseScaleUp: while a launcher is alive a stopped resident counts as started, so that scaling up "succeeds"
 	// without starting anything (1.4 to 1.7).
 	falseScaleUp bool
-	// waitsForLost: a scale-down waits for the end of a task whose agent is lost, and nobody kills it when the agent is
-	// back (1.5).
+	// waitsForLost: a scale-down waits for the end of a task whose agent is lost (1.5).
 	waitsForLost bool
+	// forgetsKillOfLost: a kill of a task whose agent is lost is dropped, and the task runs on when the agent is back
+	// (up to 1.7).
+	forgetsKillOfLost bool
 	// ignoresKillWhileLocked: a plain DELETE of a task of a locked app answers 200 and does nothing (up to 1.7).
 	ignoresKillWhileLocked bool
 	// healthyCount: a restart counts only healthy instances as running, and left-overs as surplus (1.10).
@@ -40,6 +42,8 @@ type traits struct {
 	details404         bool // "details": [] in some 404 bodies (1.11; not 1.8.222)
 	residentMessages   bool // the long messages about residents (1.6)
 	cancelReason       bool // deployment_failed carries a reason (1.6)
+	htmlRefusals       bool // who lacks the password gets a page for people (1.5)
+	redirectsEvents    bool // a standby redirects who asks for events (1.6); before it hands them on
 }
 
 func traitsOf(v marathon.Version) traits {
@@ -48,10 +52,10 @@ func traitsOf(v marathon.Version) traits {
 		v: v, hasRole: at(1, 9, 0), hasCheck: at(1, 8, 0), hasLimits: at(1, 10, 0), hasIPProtocol: at(1, 6, 0),
 		derivedResidency: at(1, 6, 0), maxLaunchDelay: 3600,
 		unreachableZero: at(1, 5, 1) || (v.Minor == 4 && v.Patch >= 9), operatorIS: at(1, 6, 0), doubles: at(1, 8, 0),
-		keepsRunSpec: at(1, 8, 0), purgesOnCancel: !at(1, 8, 0), falseScaleUp: !at(1, 8, 0), waitsForLost: !at(1, 6, 0),
+		keepsRunSpec: at(1, 8, 0), purgesOnCancel: !at(1, 8, 0), falseScaleUp: !at(1, 8, 0), waitsForLost: !at(1, 6, 0), forgetsKillOfLost: !at(1, 8, 0),
 		ignoresKillWhileLocked: !at(1, 8, 0), healthyCount: at(1, 10, 0), replacesDeadOld: at(1, 10, 0),
 		conflictOpensLock: at(1, 10, 0), restartMovesConfig: at(1, 11, 0), rollbackOldStamp: at(1, 9, 0),
-		details404: at(1, 9, 0), residentMessages: at(1, 6, 0), cancelReason: at(1, 6, 0),
+		details404: at(1, 9, 0), residentMessages: at(1, 6, 0), cancelReason: at(1, 6, 0), redirectsEvents: at(1, 6, 0), htmlRefusals: !at(1, 6, 0),
 	}
 	if at(1, 8, 0) {
 		t.maxLaunchDelay = 300

@@ -285,6 +285,14 @@ var deploymentCases = []testCase{
 			e.Error(e.told(after))
 		}
 	}},
+	{name: "of a scaling down nobody has to run for a success", source: "marathon-lab-api §0.4 scale 3 -> 2", since: version(1, 8, 0), run: func(e *env) {
+		e.cancel(e.create(with(e.unplaceable("a"), marathon.Doc{"instances": 3})))
+		e.inQueue("a", true)
+		e.scale("a", 2)
+		if a := e.settled("a"); a.Instances != 2 || a.TasksRunning != 0 {
+			e.Error(e.told(a))
+		}
+	}},
 	{name: "a cancelled creation still starts what was asked for", source: "marathon-lab-roll §5 §2 Scheduled ones still launch", since: version(1, 8, 0), run: func(e *env) {
 		d := e.create(e.app("a", 1, nil))
 		e.must(errUnless(e.c.Cancel(e.ctx, d), marathonsink.KindNotFound))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -226,10 +225,7 @@ var eventCases = []testCase{
 	{name: "silence is broken every ten seconds", source: "marathon-lab-api §5 heartbeat", run: func(e *env) {
 		ctx, cancel := context.WithTimeout(e.ctx, patience)
 		defer cancel()
-		req, err := http.NewRequestWithContext(ctx, "GET", e.target.URL+"/v2/events?event_type=none", nil)
-		e.must(err)
-		req.Header.Set("Accept", "text/event-stream")
-		res, err := e.http.RoundTrip(req)
+		res, err := e.open(ctx, "GET", "/v2/events?event_type=none", "", "Accept", "text/event-stream")
 		e.must(err)
 		defer res.Body.Close()
 		if kind := res.Header.Get("Content-Type"); res.StatusCode != 200 || kind != "text/event-stream;charset=utf-8" {

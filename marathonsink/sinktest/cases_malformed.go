@@ -65,6 +65,7 @@ var malformedCases = []testCase{
 	sent("an app needs something to run", "marathon-lab-api §8 bare PUT", "PUT", "/v2/apps{none}", `{"instances":0}`, 422, "AppDefinition must either contain one of 'cmd' or 'args', and/or a 'container'."),
 	sent("an object where a list is due is refused", "marathon-lab-api §4 object instead of array", "PUT", "/v2/apps", `{"id":"/x"}`, 422, "error.expected.jsarray"),
 	since(1, 9, sent("a member without an id is refused", "marathon-lab-api §4 member without id", "PUT", "/v2/apps", `[{"cmd":"sleep 1"}]`, 422, "App Update must have app id set")),
+	sent("an executor with too little memory is refused", "marathon-lab-api §4 range", "PUT", "/v2/apps{a}", `{"executorResources":{"cpus":0.1,"mem":31}}`, 422, "/executorResources/mem", "error.min"),
 	sent("secrets need a feature", "marathon-lab-api §1 secrets", "PUT", "/v2/apps{a}", `{"cmd":"sleep 1","secrets":{"s":{"source":"p"}}}`, 422, "Feature secrets is not enabled"),
 	sent("uris and fetch together are refused", "marathon-lab-api §1 uris + fetch", "PUT", "/v2/apps{none}", `{"cmd":"sleep 1","uris":["http://x/a"],"fetch":[{"uri":"http://x/b"}]}`, 422, "/uris"),
 	sent("uris and fetch together in an update are a server error", "marathon §9 uris and fetch", "PUT", "/v2/apps{a}", `{"uris":["http://x/a"],"fetch":[{"uri":"http://x/b"}]}`, 500, "cannot specify both uris and fetch fields"),
@@ -90,6 +91,11 @@ var malformedCases = []testCase{
 	sent("a task id that is none is a bad request", "marathon-lab-api §4 POST /v2/tasks/delete", "POST", "/v2/tasks/delete", `{"ids":["zzz"]}`, 400, "Invalid task id 'zzz'"),
 	sent("a task that is gone is not found", "marathon-lab-roll E22 stale id", "DELETE", "/v2/apps{a}/tasks/{task}", ``, 404, "does not exist"),
 	sent("a task of an app without any cannot be scaled away", "marathon-lab-roll E22 stale id", "DELETE", "/v2/apps{a}/tasks/{task}?scale=true", ``, 404, "Path '{a}' does not exist"),
+	{name: "what is not JSON by its own word is not taken, and nothing else is answered", source: "marathon-lab-api §4 Content-Type form, Accept text/html", run: func(e *env) {
+		e.wantAnswer(e.raw("PUT", "/v2/apps"+string(e.id("a")), `{"cmd":"sleep 1"}`, "Content-Type", "application/x-www-form-urlencoded"), 415)
+		e.wantAnswer(e.raw("GET", "/v2/apps", "", "Accept", "text/html"), 406)
+		e.wantAnswer(e.raw("GET", "/v2/events", "", "Accept", "application/json"), 405)
+	}},
 	before(1, 6, sent("up to 1.5 an unknown address is not found", "marathon-lab-old §7 unknown URI", "GET", "/v2/nosuch", ``, 404, "URI not found")),
 	before(1, 6, sent("the operator IS is not known", "marathon-lab-old §7 constraint IS", "PUT", "/v2/apps{a}", `{"cmd":"sleep 1","constraints":[["rack","IS","r1"]]}`, 422, "operator must be one of")),
 	since(1, 6, sent("the operator IS is known", "marathon-lab-old §7 constraint IS", "PUT", "/v2/apps{a}", `{"cmd":"sleep 1","instances":0,"constraints":[["rack","IS","r1"]]}`, 200, "deploymentId")),

@@ -38,6 +38,7 @@ var queueCases = []testCase{
 		marathon.Doc{"containerPath": "data", "mode": "RW", "persistent": marathon.Doc{"size": 999_999_999}}}}}, "InsufficientDisk"),
 	refuses("a port that no agent offers is told", marathon.Doc{"portDefinitions": []any{marathon.Doc{"port": 80}}, "requirePorts": true}, "InsufficientPorts"),
 	refuses("a host that is not there is told", marathon.Doc{"constraints": []any{[]any{"hostname", "LIKE", "no-such-host"}}}, "UnfulfilledConstraint"),
+	refuses("a role that nothing is reserved for is told", marathon.Doc{"acceptedResourceRoles": []any{"marathon"}}, "UnfulfilledRole"),
 	refuses("of resources and constraints the summary tells constraints only", marathon.Doc{"cpus": 999, "constraints": []any{[]any{"hostname", "LIKE", "no-such-host"}}},
 		"UnfulfilledConstraint"),
 	{name: "a crash loop is held back, and the hold can be lifted", source: "marathon-lab-api §6 crash loop, DELETE delay", run: func(e *env) {

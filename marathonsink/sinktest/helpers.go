@@ -1,6 +1,7 @@
 package sinktest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -216,7 +217,10 @@ type watch struct {
 }
 
 // told is an event in the few words that cases ask for.
-type told struct{ kind, state, task string }
+type told struct {
+	kind, state, task string
+	healthy           bool
+}
 
 // watch follows an app's events from now on, for the length of the test.
 func (e *env) watch(name string) *watch {
@@ -229,12 +233,16 @@ func (e *env) watch(name string) *watch {
 			if ev.Type == "event_stream_attached" {
 				once.Do(func() { close(attached) })
 			}
-			var doc struct{ AppID, RunSpecID, TaskStatus, Condition, TaskID, InstanceID string }
+			var doc struct {
+				AppID, RunSpecID, TaskStatus, Condition, TaskID, InstanceID string
+
+				Healthy bool
+			}
 			if ev.Gap || json.Unmarshal(ev.Data, &doc) != nil || doc.AppID != id && doc.RunSpecID != id {
 				continue
 			}
 			w.mu.Lock()
-			w.events = append(w.events, told{ev.Type, doc.TaskStatus + doc.Condition, doc.TaskID + doc.InstanceID})
+			w.events = append(w.events, told{ev.Type, doc.TaskStatus + doc.Condition, cmp.Or(doc.TaskID, doc.InstanceID), doc.Healthy})
 			w.mu.Unlock()
 		}
 	}()
@@ -281,24 +289,37 @@ func (w *watch) killsOf(id marathon.InstanceID) (n int) {
 	return n
 }
 
-// most is how many of n tasks were down at once, at most, from the first to the last word of the stream.
+// most is how many tasks were down at once, at most, from the first to the last word of the stream.
 func (w *watch) most() (down int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	gone := map[string]bool{}
-	for _, ev := range w.events {
-		if ev.kind != "status_update_event" {
-			continue
-		}
-		switch place := string(marathon.TaskID(ev.task).Instance()); ev.state {
-		case "TASK_KILLED", "TASK_FAILED":
+	return w.mostUntil(func(ev told) bool { return ev.kind == "status_update_event" && ev.state == "TASK_RUNNING" })
+}
+
+// mostUnhealthy counts a task as down until its next run is healthy. That one runs does not end what a roll has to wait
+// for, and of two that are stopped in one moment the first may run again before the second has ended.
+func (w *watch) mostUnhealthy() (down int) {
+	return w.mostUntil(func(ev told) bool { return ev.kind == "instance_health_changed_event" && ev.healthy })
+}
+
+func (w *watch) mostUntil(back func(told) bool) (down int) {
+	gone := map[marathon.InstanceID]bool{}
+	for _, ev := range w.told() {
+		place := marathon.TaskID(ev.task).Instance()
+		if ev.kind == "status_update_event" && (ev.state == "TASK_KILLED" || ev.state == "TASK_FAILED") {
 			gone[place] = true
-		case "TASK_RUNNING":
+		}
+		if back(ev) {
 			delete(gone, place)
 		}
 		down = max(down, len(gone))
 	}
 	return down
+}
+
+// told is all that was told until now.
+func (w *watch) told() []told {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.events)
 }
 
 const second = time.Second

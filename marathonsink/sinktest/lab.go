@@ -9,8 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -32,6 +32,7 @@ type LabOptions struct {
 	Version string   // 1.11, 1.8, 1.7 or 1.5
 	Agents  int      // each with 8 cpus, 16 GiB, rack r1 to r3 in turn
 	Flags   []string // further flags of Marathon
+	User    string   // "name:password" that Marathon asks for; "" for none
 }
 
 // A Lab is a real Marathon whose tasks are local processes.
@@ -40,13 +41,25 @@ type Lab struct {
 	ControlURL string   // breaks things: see the lab's README
 	MesosURL   string   // what a Mesos master answers
 	Agents     []string // host names
+	// URLs are both addresses that a Marathon of this lab may have. At the second nobody answers before a standby is
+	// started; after a change of the leader the former one is silent. The fields above are the first leader's.
+	URLs []string
 
 	script, dir string
-	port        string
-	args        []string // of its start
+	args        []string // of every start
+	flags       []string // of Marathon
+	user        string
+	addresses   [2]address
+	leading     int // which of the two
 	lock        *os.File
 	once        sync.Once
 }
+
+// An address is where one Marathon listens. The lab has two, because a member of the election cannot be followed by
+// another of the same address while ZooKeeper still believes in it: "Multiple election participants have the same id".
+type address struct{ port, control, mesos string }
+
+func (a address) url() string { return "http://127.0.0.1:" + a.port }
 
 // StartLab starts a Marathon of its own for t, with free ports and agents at addresses that no other lab has, and stops
 // it when t ends. Where that is not possible or not asked for, t is skipped and says why.
@@ -72,18 +85,21 @@ func StartLab(t testing.TB, o LabOptions) *Lab {
 	l := &Lab{script: script}
 	slot := l.claim(t, parent)
 	t.Cleanup(l.Stop)
-	l.endLeftOvers(t)
-	if err := os.MkdirAll(l.dir, 0o755); err != nil {
-		t.Fatal(err)
+	err := l.start(parent, slot, o)
+	if err != nil {
+		t.Logf("start Marathon %s: %v; once more, from nothing", o.Version, err)
+		err = l.start(parent, slot, o)
 	}
-	l.start(t, parent, slot, o)
+	if err != nil {
+		t.Fatalf("start Marathon %s: %v", o.Version, err)
+	}
 	return l
 }
 
 // Stop ends Marathon, its tasks and its agents, and forgets their state. It may be called more than once.
 func (l *Lab) Stop() {
 	l.once.Do(func() {
-		_ = exec.Command(l.script, "wipe", "--dir", l.dir).Run() // a left-over is ended by the next claim of the folder
+		_ = l.wipe() // what is left over is ended by the next claim of the folder
 		_ = l.lock.Close()
 	})
 }
@@ -147,66 +163,71 @@ func (l *Lab) claim(t testing.TB, parent string) (slot int) {
 	return 0
 }
 
-// endLeftOvers ends processes that the folder's pid files name, if they are still the ones: after a restart of the
-// machine the number may be anybody's.
-func (l *Lab) endLeftOvers(t testing.TB) {
-	t.Helper()
-	files, err := filepath.Glob(filepath.Join(l.dir, "*.pid"))
-	if err != nil {
-		t.Fatal(err)
+// start begins from nothing: what an earlier run or try left is ended and forgotten.
+func (l *Lab) start(parent string, slot int, o LabOptions) error {
+	if err := l.wipe(); err != nil {
+		return err
 	}
-	for _, f := range files {
-		pid, _ := os.ReadFile(f)
-		command, _ := os.ReadFile(filepath.Join("/proc", strings.TrimSpace(string(pid)), "cmdline"))
-		if !bytes.Contains(command, []byte(l.dir)) {
-			_ = os.Remove(f)
-		}
+	if err := os.MkdirAll(l.dir, 0o755); err != nil {
+		return err
 	}
-	if out, err := exec.Command(l.script, "wipe", "--dir", l.dir).CombinedOutput(); err != nil {
-		t.Fatalf("end an earlier lab in %s: %v\n%s", l.dir, err, out)
-	}
-}
-
-func (l *Lab) start(t testing.TB, parent string, slot int, o LabOptions) {
-	t.Helper()
 	agents := filepath.Join(l.dir, "agents.json")
 	if err := os.WriteFile(agents, labAgents(slot, o.Agents), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	for i := range o.Agents {
-		l.Agents = append(l.Agents, labHost(slot, i))
+		return err
 	}
 	// One start at a time: the first one of a version fills a folder of jars that all share.
 	turn, err := os.OpenFile(filepath.Join(parent, "start.lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer turn.Close()
 	if err := syscall.Flock(int(turn.Fd()), syscall.LOCK_EX); err != nil {
-		t.Fatal(err)
+		return err
 	}
-	p := freePorts(t, slot, 4)
-	args := []string{"start", "--version", o.Version, "--dir", l.dir, "--agents", agents,
-		"--port", p[0], "--control-port", p[1], "--mesos-port", p[2], "--zk-port", p[3]}
-	if len(o.Flags) > 0 {
-		args = append(append(args, "--"), o.Flags...)
+	p, err := freePorts(slot, 7)
+	if err != nil {
+		return err
 	}
-	l.args, l.port = args, p[0]
-	if err := l.run(); err != nil {
-		t.Fatalf("start Marathon %s: %v", o.Version, err)
+	l.addresses, l.leading = [2]address{{p[1], p[2], p[3]}, {p[4], p[5], p[6]}}, 0
+	l.args, l.flags = []string{"start", "--version", o.Version, "--dir", l.dir, "--agents", agents, "--zk-port", p[0]}, o.Flags
+	if l.user = o.User; l.user != "" {
+		l.flags = append(slices.Clone(l.flags), "--http_credentials", l.user)
 	}
-	l.URL = "http://127.0.0.1:" + p[0]
-	l.ControlURL, l.MesosURL = "http://127.0.0.1:"+p[1], "http://127.0.0.1:"+p[2]
+	l.URL, l.ControlURL, l.MesosURL = l.addresses[0].url(), "http://127.0.0.1:"+p[2], "http://127.0.0.1:"+p[3]
+	l.URLs, l.Agents = []string{l.URL, l.addresses[1].url()}, nil
+	for i := range o.Agents {
+		l.Agents = append(l.Agents, labHost(slot, i))
+	}
+	return l.run(l.addresses[0])
 }
 
-// run starts Marathon and returns when it leads.
-func (l *Lab) run() error {
+// run starts a Marathon and returns when it answers who leads.
+func (l *Lab) run(at address) error {
 	ctx, cancel := context.WithTimeout(context.Background(), labStart)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, l.script, l.args...)
+	args := append(slices.Clone(l.args), "--port", at.port, "--control-port", at.control, "--mesos-port", at.mesos)
+	if len(l.flags) > 0 {
+		args = append(append(args, "--"), l.flags...)
+	}
+	cmd := exec.CommandContext(ctx, l.script, args...)
+	// Marathon 1.5 unpacks a library where it stands, and crashes when another one does so at the same place.
+	cmd.Dir = filepath.Join(l.dir, "at-"+at.port)
+	if err := os.MkdirAll(cmd.Dir, 0o755); err != nil {
+		return err
+	}
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
-	if err := cmd.Run(); err != nil {
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	if l.user != "" { // the script has no password to ask with, and waits in vain
+		if err := within(labTurn, func() error { return l.leads(at) }); err == nil {
+			return nil // the context ends the script; what it started lives on
+		}
+	}
+	if err := <-ended; err != nil {
 		return fmt.Errorf("%w\n%s", err, errs.String())
 	}
 	return nil
@@ -240,8 +261,7 @@ func labHost(slot, i int) string { return fmt.Sprintf("127.0.%d.%d", slot, 11+i)
 
 // freePorts are n ports of a slot's own that nobody listens on. They lie below those that connections begin from, so
 // that they are still free when Marathon is started again.
-func freePorts(t testing.TB, slot, n int) []string {
-	t.Helper()
+func freePorts(slot, n int) ([]string, error) {
 	var ports []string
 	for p := 22000 + 20*slot; p < 22020+20*slot && len(ports) < n; p++ {
 		if l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(p)); err == nil {
@@ -250,7 +270,7 @@ func freePorts(t testing.TB, slot, n int) []string {
 		}
 	}
 	if len(ports) < n {
-		t.Fatalf("the ports from %d on are taken", 22000+20*slot)
+		return nil, fmt.Errorf("of the ports from %d on too many are taken", 22000+20*slot)
 	}
-	return ports
+	return ports, nil
 }

@@ -5,29 +5,35 @@ import (
 	"testing"
 )
 
-// TestARealMarathonPasses holds the API of the newest and the oldest one that can be had against the suite; for the whole
-// table (make conformance) all cases on all four.
+// TestARealMarathonPasses holds real Marathons against the suite, one after the other. For the whole table (make
+// conformance) that is every case; else the quick themes on the newest and the oldest one, and on those between what
+// depends on the version.
 func TestARealMarathonPasses(t *testing.T) {
-	whole := os.Getenv(envReport) != ""
-	at := make(chan struct{}, 2) // how many Marathons run at once
 	for _, v := range suiteVersions {
-		short := generation(v)
-		if !whole && short != "1.11" && short != "1.5" {
-			continue
+		pick := selection(quickDifferences)
+		switch short := generation(v); {
+		case os.Getenv(envReport) != "":
+			pick = everyCase
+		case short == "1.11" || short == "1.5":
+			pick = quickThemes
 		}
-		t.Run(short, func(t *testing.T) {
-			col := table.column("real " + short)
-			if _, col.why = labScript(t); col.why != "" {
-				t.Skip(col.why)
+		t.Run(generation(v), func(t *testing.T) {
+			col := table.column("real " + generation(v))
+			if _, why := labScript(t); why != "" {
+				col.absent = true
+				t.Skip(why)
 			}
-			t.Parallel()
-			at <- struct{}{}
-			defer func() { <-at }()
 			nodes := &Nodes{}
 			cmd := nodes.serve(t)
-			// With the defaults of two and five minutes the cases would only wait.
-			lab := StartLab(t, LabOptions{Version: short, Agents: suiteAgents, Flags: labFlags(short)})
-			inLab(t, v, Target{URL: lab.URL, Nodes: nodes, NodeCmd: cmd, Agents: lab.Agents, Control: lab}, col, whole)
+			for _, user := range []string{"", guard} {
+				if user != "" && len(selected(v, pick)[guarded]) == 0 {
+					continue
+				}
+				// With the defaults of two and five minutes the cases would only wait.
+				lab := StartLab(t, LabOptions{Version: generation(v), Agents: suiteAgents, Flags: labFlags(generation(v)), User: user})
+				inLab(t, v, Target{URLs: lab.URLs, User: user, Nodes: nodes, NodeCmd: cmd, Agents: lab.Agents, Control: lab}, col, pick)
+				lab.Stop()
+			}
 		})
 	}
 }

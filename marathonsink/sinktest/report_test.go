@@ -14,8 +14,8 @@ const envReport = "ESFLEET_CONFORMANCE"
 
 // A column is one Marathon's results.
 type column struct {
-	name string
-	why  string // why there are none
+	name   string
+	absent bool // nothing could be run
 
 	mu    sync.Mutex
 	cells map[string]string
@@ -58,18 +58,20 @@ func (r *report) column(name string) *column {
 func (r *report) String() string {
 	var b strings.Builder
 	cases := allCases()
-	fmt.Fprintf(&b, "# Conformance: %d cases\n\n", len(cases))
+	fmt.Fprintf(&b, "# Conformance\n\n%d cases, each against the simulator (sim) and a real Marathon (real) of every version that it is about. "+
+		"`make conformance` runs them and writes this page. – is a case about other versions; sections are those of the pages of "+
+		"measurements that the cases come from.\n\n", len(cases))
 	for _, c := range r.columns {
 		sums := map[string]int{}
 		for _, cell := range c.cells {
 			sums[cell]++
 		}
 		fmt.Fprintf(&b, "- %s: %d ok, %d failed", c.name, sums["ok"], sums["FAIL"])
-		if n := len(cases) - len(c.cells); c.why == "" && n > 0 {
+		if n := len(cases) - len(c.cells); !c.absent && n > 0 {
 			fmt.Fprintf(&b, ", %d about other versions", n)
 		}
-		if c.why != "" {
-			fmt.Fprintf(&b, "; %s", c.why)
+		if c.absent {
+			b.WriteString("; skipped, because it could not be had")
 		}
 		b.WriteString("\n")
 	}

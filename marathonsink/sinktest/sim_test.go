@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,5 +55,28 @@ func TestEveryCaseHasANameOfItsOwnAndASource(t *testing.T) {
 	}
 	if len(seen) < 120 {
 		t.Errorf("%d cases", len(seen))
+	}
+}
+
+func TestEveryCaseIsRunOnEachRealMarathonItIsAbout(t *testing.T) {
+	for _, v := range suiteVersions {
+		runs := 0
+		for _, list := range selected(v, everyCase) {
+			runs += len(list)
+		}
+		fit := 0
+		for _, k := range allCases() {
+			if k.fits(v) && chosen(k) {
+				fit++
+			}
+		}
+		if runs != fit {
+			t.Errorf("%s: %d of %d cases are run on the real one", generation(v), runs, fit)
+		}
+	}
+	for _, k := range allCases() {
+		if !slices.ContainsFunc(suiteVersions, k.fits) {
+			t.Errorf("%q is about no Marathon that can be had", k.name)
+		}
 	}
 }

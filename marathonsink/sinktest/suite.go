@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,8 +19,9 @@ import (
 
 // A Target is a Marathon to hold against the suite.
 type Target struct {
-	URL       string
+	URLs      []string          // of its members; whoever of them answers speaks for the leader
 	Transport http.RoundTripper // nil: the network
+	User      string            // "name:password" if Marathon asks for one
 	Nodes     *Nodes            // decides what the suite's nodes answer
 	NodeCmd   string            // begins a node
 	Agents    []string          // host names
@@ -34,6 +36,8 @@ type Control interface {
 	PauseOffers() error
 	ResumeOffers() error
 	FailNextLaunches(n int) error
+	// Standby lets there be a second member, which does not lead, and returns its URL.
+	Standby() (string, error)
 	// ChangeLeader ends the leader and returns when the next one answers.
 	ChangeLeader() error
 	// AwaitLeader returns when there is a leader again after one ended by itself.
@@ -57,6 +61,7 @@ const (
 	shared  how = iota // beside others: it touches its own apps only
 	alone              // it breaks what others stand on, an agent or the offers
 	leaders            // it ends the leader; all of these prepare, then the leader is ended once for all of them
+	guarded            // it needs a Marathon that asks for a name and a password
 )
 
 // fits says whether a case is about a version.
@@ -71,7 +76,8 @@ const patience = 90 * time.Second
 // allCases lists every case, theme by theme.
 func allCases() []testCase {
 	return slices.Concat(writeCases, definitionCases, refusalCases, malformedCases, residentRefusalCases, arrayCases, lockCases, deploymentCases, taskCases,
-		suspendedCases, rollCases, rollTrapCases, commitCases, turnCases, placementCases, agentCases, leaderCases, readCases, queueCases, eventCases)
+		suspendedCases, rollCases, rollTrapCases, commitCases, turnCases,
+		placementCases, agentCases, leaderCases, readCases, queueCases, eventCases, groupCases, podCases, standbyCases, guardedCases)
 }
 
 // env is what a case works with. Its methods end the test on a failure.
@@ -87,7 +93,7 @@ type env struct {
 
 func newEnv(t *testing.T, target Target, prefix string) *env {
 	t.Helper()
-	c, err := marathonsink.New(marathonsink.Options{URLs: []string{target.URL}, Transport: target.Transport})
+	c, err := marathonsink.New(marathonsink.Options{URLs: target.URLs, Transport: target.Transport, Credentials: target.credentials()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,13 +109,36 @@ func newEnv(t *testing.T, target Target, prefix string) *env {
 		t.Fatal(err)
 	}
 	e.version = info.Version
-	t.Cleanup(e.clear)
+	e.after(e.clear)
 	return e
+}
+
+// credentials are what a client of the target needs.
+func (t Target) credentials() marathonsink.Credentials {
+	if name, password, ok := strings.Cut(t.User, ":"); ok {
+		return marathonsink.BasicAuth(name, password)
+	}
+	return marathonsink.Credentials{}
+}
+
+// at is the case at other addresses of the same Marathon.
+func (e *env) at(urls ...string) *env {
+	e.Helper()
+	target := e.target
+	target.URLs = urls
+	return newEnv(e.T, target, e.prefix)
+}
+
+// after calls the function when the case has ended.
+func (e *env) after(call func()) {
+	e.Cleanup(func() {
+		e.ctx = context.Background() // the test's own has ended
+		call()
+	})
 }
 
 // clear deletes the case's apps.
 func (e *env) clear() {
-	e.ctx = context.Background() // the test's own has ended
 	s, err := e.c.State(e.ctx, nil)
 	if err != nil {
 		return
@@ -271,22 +300,36 @@ func (e *env) raw(method, path, body string, header ...string) rawAnswer {
 func (e *env) try(method, path, body string, header ...string) (rawAnswer, error) {
 	ctx, cancel := context.WithTimeout(e.ctx, patience)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, e.target.URL+path, strings.NewReader(body))
-	if err != nil {
-		return rawAnswer{}, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Accept", "application/json")
-	for i := 0; i+1 < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
-	}
-	res, err := e.http.RoundTrip(req)
+	res, err := e.open(ctx, method, path, body, header...)
 	if err != nil {
 		return rawAnswer{}, err
 	}
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
 	return rawAnswer{res.StatusCode, res.Header, string(b)}, err
+}
+
+// open sends a request to the first member that takes a connection.
+func (e *env) open(ctx context.Context, method, path, body string, header ...string) (res *http.Response, err error) {
+	for _, base := range e.target.URLs {
+		req, bad := http.NewRequestWithContext(ctx, method, base+path, strings.NewReader(body))
+		if bad != nil {
+			return nil, bad
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Accept", "application/json")
+		if name, password, ok := strings.Cut(e.target.User, ":"); ok {
+			req.SetBasicAuth(name, password)
+		}
+		for i := 0; i+1 < len(header); i += 2 {
+			req.Header.Set(header[i], header[i+1])
+		}
+		res, err = e.http.RoundTrip(req)
+		if op, ok := errors.AsType[*net.OpError](err); !ok || op.Op != "dial" {
+			break
+		}
+	}
+	return res, err
 }
 
 func version(major, minor, patch int) marathon.Version {
