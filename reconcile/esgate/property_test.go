@@ -91,7 +91,7 @@ func drawTouch(t *rapid.T, h *Health, data, masters int) Touch {
 	touch := touch(rapid.SampledFrom(every).Draw(t, "kind"), who)
 	candidates := h.masters()
 	touch.Data, touch.Masters = data+seldom(t, "data away", 1), max(candidates, masters)+seldom(t, "masters away", 1)
-	if h.Node(who) == nil { // it is expected, too
+	if h.Node(who) == nil && touch.Kind != Wipe { // it is expected, too; what is wiped was stopped before
 		touch.Data += btoi(holdsData(h, &touch))
 		touch.Masters += btoi(eligible(h, &touch))
 	}
@@ -176,6 +176,9 @@ var worse = map[string]func(*rapid.T, *Health, *Touch){
 		}
 	},
 	"one node fewer": func(t *rapid.T, h *Health, touch *Touch) {
+		if touch.Kind == Commit {
+			return // the versions of nodes that are gone are not known, and a change of mind must be possible
+		}
 		var others []string
 		for i := range h.Nodes {
 			if n := h.Nodes[i].Name; n != touch.Node && n != h.Master {
@@ -247,13 +250,8 @@ func TestWhatIsAllowedLosesNoCopy(t *testing.T) {
 			t.Fatalf("restart of %s with %d of %d data nodes", touch.Node, h.DataNodes(), touch.Data)
 		}
 	})
-	for _, k := range every {
-		if allowed[k] == 0 {
-			t.Logf("%s was never allowed in this run", k)
-		}
-	}
 	if len(allowed) < 3 {
-		t.Errorf("hardly anything was allowed: %v", allowed)
+		t.Errorf("hardly anything was allowed, so the law says nothing: %v", allowed)
 	}
 }
 

@@ -96,7 +96,9 @@ func (h *Health) kill(name string) {
 		}
 		s.Node, s.State, s.Bytes = "", Unassigned, 0
 		h.Unassigned++
-		h.Status = "yellow"
+		if h.Status == "green" {
+			h.Status = "yellow"
+		}
 	}
 	for i := range h.Shards {
 		if s := &h.Shards[i]; s.Primary && s.State == Unassigned {
