@@ -68,7 +68,7 @@ func (m *maker) evolve() {
 	if len(m.roles) == 0 || m.recorded() == "" {
 		return
 	}
-	if m.endCommit() || m.lockedRole() {
+	if m.endCommit() || m.lockedRole() || m.finishTurn() {
 		return
 	}
 	if !m.facts.AskElasticsearch && !m.evolves() {
@@ -77,7 +77,7 @@ func (m *maker) evolve() {
 	if !m.known() {
 		return
 	}
-	for _, part := range []func() bool{m.finishTurn, m.upkeep, m.leave, m.commit, m.turn, m.grow} {
+	for _, part := range []func() bool{m.upkeep, m.leave, m.commit, m.turn, m.grow} {
 		if part() {
 			return
 		}

@@ -14,8 +14,8 @@ import (
 // maxAge is how old a reading of Elasticsearch may be when a node is touched by it.
 const maxAge = 20 * time.Second
 
-// finishTurn starts the node again that was stopped for its turn: whatever else git wants by now, no node stays down by
-// our hand. A node that is leaving is not started again.
+// finishTurn starts the node again that was stopped for its turn: whatever else git wants by now and whether or not the
+// cluster can answer without it, no node stays down by our hand. A node that is leaving is not started again.
 func (m *maker) finishTurn() bool {
 	for i := range m.roles {
 		r := &m.roles[i]
