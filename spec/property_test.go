@@ -156,7 +156,7 @@ func FuzzParse(f *testing.F) {
 	for _, src := range examples.Files() {
 		f.Add(src)
 	}
-	for _, c := range []string{"wrong-types", "yaml-traps", "anchors", "managed-settings", "duplicate-keys", "second-document"} {
+	for _, c := range []string{"wrong-types", "yaml-traps", "anchors", "managed-settings", "duplicate-keys", "second-document", "changes"} {
 		a, err := txtar.ParseFile("testdata/" + c + ".txtar")
 		if err != nil {
 			f.Fatal(err)

@@ -28,7 +28,9 @@ type shape struct {
 	kind   shapeKind
 	doc    string
 	fields []field // of an object
-	elem   *shape  // of a dict, a list, or the text of an either
+	// elsewhere says of keys that mean something at another place only where to write them.
+	elsewhere map[string]string
+	elem      *shape // of a dict, a list, or the text of an either
 
 	enum []string
 	// pattern is anchored and written so that Go and ECMAScript (JSON Schema) read it alike.
@@ -183,6 +185,10 @@ func (d *document) checkObject(s *shape, n *node, path string) {
 			return false
 		}
 		fix := "the keys here are " + listed(names)
+		if place := s.elsewhere[e.key]; place != "" {
+			d.add(e.pos(""), join(path, e.key), "cannot stand here", place)
+			return true
+		}
 		if near := guess(e.key, names, len(misspelt)); near != "" {
 			fix = "did you mean " + near + "?"
 			misspelt = append(misspelt, entry{key: near, line: e.line, col: e.col, value: &node{line: e.line, col: e.col}})

@@ -195,6 +195,11 @@ func header(kind string) []field {
 	}
 }
 
+// inherited is what defaults may hold.
+var inherited = &shape{kind: objectShape, fields: clusterFields, elsewhere: map[string]string{
+	"replace": "write it in the cluster.yaml of the cluster whose node it names",
+}}
+
 var defaultsDoc = "Values for every cluster below, in the shape of a cluster.yaml. Mappings merge key by key; lists and single values replace."
 
 // shapes by the document's kind.
@@ -207,7 +212,7 @@ var shapes = map[string]*shape{
 			field{name: "nodeUrls", shape: listOf(httpURL, 1), doc: "The same Marathon as nodes reach it when they start; without it: url or urls."},
 			field{name: "credentials", shape: text(`^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$`, "env:NAME or file:/path").secret(), doc: "Where the daemon finds user:password or a bearer token: env:NAME or file:/path. The secret itself never stands in git."},
 		), namePattern, name.want)},
-		field{name: "defaults", shape: object(clusterFields...), doc: defaultsDoc},
+		field{name: "defaults", shape: inherited, doc: defaultsDoc},
 		field{name: "guards", shape: object(
 			field{name: "maxClusters", shape: whole(0, 1000000), def: "0", doc: "How many clusters one commit may change before it is held for an explicit word; 0: no bound."},
 			field{name: "approve", shape: text(`^[0-9A-Za-z:._-]{1,200}$`, "the digest that the hold shows"), doc: "Approves one commit's content beyond the guards: the digest that the hold shows."},
@@ -222,7 +227,7 @@ var shapes = map[string]*shape{
 			field{name: "memory", shape: size, doc: "Memory of all its clusters together."},
 			field{name: "disk", shape: size, doc: "Volumes of all its clusters together."},
 		), doc: "What the group's clusters may ask for together."},
-		field{name: "defaults", shape: object(clusterFields...), doc: defaultsDoc},
+		field{name: "defaults", shape: inherited, doc: defaultsDoc},
 	)},
 	"Cluster": {kind: objectShape, doc: "cluster.yaml: one cluster.", fields: slices.Concat(header("Cluster"), clusterFields, ownFields)},
 }
