@@ -110,10 +110,10 @@ func (c *Client) gather(ctx context.Context, t esgate.Target, endpoint string) (
 		func() (err error) { r.summary, err = c.health(ctx, endpoint); return },
 		func() (err error) { r.infos, err = c.nodeInfos(ctx, endpoint); return },
 		func() (err error) { r.stats, err = c.nodeStats(ctx, endpoint); return },
-		func() (err error) { r.settings, err = c.settings(ctx, endpoint); return },
+		func() (err error) { r.settings, err = c.settings(ctx, t, endpoint); return },
 		func() (err error) { r.running, err = c.snapshotting(ctx, endpoint); return },
 		func() (err error) { r.recoveries, err = c.recoveries(ctx, endpoint); return },
-		func() (err error) { r.bytes, err = c.sizes(ctx, endpoint); return },
+		func() (err error) { r.bytes, err = c.sizes(ctx, t, endpoint); return },
 	}
 	if t.Snapshots {
 		calls = append(calls, func() (err error) { r.last, err = c.lastSnapshot(ctx, t, endpoint); return })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/esfleet/esfleet/reconcile/esgate"
@@ -14,9 +15,14 @@ type clusterSettings struct {
 	Transient  map[string]any `json:"transient"`
 }
 
-func (c *Client) settings(ctx context.Context, endpoint string) (*clusterSettings, error) {
+// settings sends no master_timeout to versions that refuse it here; there only our own time bounds the call.
+func (c *Client) settings(ctx context.Context, t esgate.Target, endpoint string) (*clusterSettings, error) {
+	query := values("flat_settings", "true")
+	if since(t, 6, 8) {
+		query = c.master("flat_settings", "true")
+	}
 	s := &clusterSettings{}
-	err := c.ask(ctx, question{endpoint: endpoint, path: "/_cluster/settings", query: c.master("flat_settings", "true")}, s)
+	err := c.ask(ctx, question{endpoint: endpoint, path: "/_cluster/settings", query: query}, s)
 	if err == nil && (s.Persistent == nil || s.Transient == nil) {
 		err = fmt.Errorf("GET %s/_cluster/settings: the answer names no settings", endpoint)
 	}
@@ -57,7 +63,7 @@ func text(v any) string {
 // templates reads index templates by name; one that is not there is left out.
 func (c *Client) templates(ctx context.Context, endpoint string, names []string) (map[string]map[string]any, error) {
 	var all map[string]map[string]any
-	err := c.ask(ctx, question{endpoint: endpoint, path: "/_template/" + strings.Join(names, ","), max: large,
+	err := c.ask(ctx, question{endpoint: endpoint, path: "/_template/" + url.PathEscape(strings.Join(names, ",")), max: large,
 		query: c.master("flat_settings", "true")}, &all)
 	if missing(err) {
 		return map[string]map[string]any{}, nil

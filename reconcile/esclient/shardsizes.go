@@ -3,6 +3,8 @@ package esclient
 import (
 	"context"
 	"strconv"
+
+	"github.com/esfleet/esfleet/reconcile/esgate"
 )
 
 // A sizeKey is one copy: where a shard lies, by the node's id.
@@ -14,8 +16,14 @@ type sizeKey struct {
 
 type sizes map[sizeKey]int64
 
-// sizes asks the data nodes how large their copies are; one that has just moved is not told.
-func (c *Client) sizes(ctx context.Context, endpoint string) (sizes, error) {
+// sizes asks the data nodes how large their copies are; one that has just moved is not told. Closed indices have copies from
+// 7.2 on, and have to be asked for.
+func (c *Client) sizes(ctx context.Context, t esgate.Target, endpoint string) (sizes, error) {
+	query := values("level", "shards", "filter_path", "indices.*.shards.*.routing.node,indices.*.shards.*.store.size_in_bytes")
+	if since(t, 7, 2) {
+		query.Set("expand_wildcards", "all")
+		query.Set("forbid_closed_indices", "false")
+	}
 	var all struct {
 		Indices map[string]struct {
 			Shards map[string][]struct {
@@ -28,8 +36,7 @@ func (c *Client) sizes(ctx context.Context, endpoint string) (sizes, error) {
 			} `json:"shards"`
 		} `json:"indices"`
 	}
-	err := c.ask(ctx, question{endpoint: endpoint, path: "/_stats/store", max: large, query: values("level", "shards",
-		"filter_path", "indices.*.shards.*.routing.node,indices.*.shards.*.store.size_in_bytes")}, &all)
+	err := c.ask(ctx, question{endpoint: endpoint, path: "/_stats/store", max: large, query: query}, &all)
 	out := sizes{}
 	for index, i := range all.Indices {
 		for number, copies := range i.Shards {
