@@ -54,13 +54,13 @@ var definitionCases = slices.Concat([]testCase{
 	since(1, 8, read("a check beside health checks is kept", "marathon-lab-api §2 table, check", marathon.Doc{"check": command()}, "check.exec.command.shell", `="true"`)),
 	before(1, 8, read("limits of resources are dropped", "marathon-lab-old §7 resourceLimits dropped", marathon.Doc{"resourceLimits": marathon.Doc{"cpus": 2}}, "resourceLimits", "=")),
 	before(1, 8, read("a role is dropped", "marathon-lab-old §7 role absent", marathon.Doc{"role": "search"}, "role", "=")),
-	{name: "resources of the executor are stored, and nothing is deployed", source: "marathon-lab-api §2 table, executorResources", run: func(e *env) {
+	{name: "resources of the executor are stored from 1.9, and nothing is deployed", source: "marathon-lab-api §2 table, executorResources", run: func(e *env) {
 		was := e.up(e.app("a", 1, nil))
 		if steps := e.steps(e.put(e.app("a", 1, marathon.Doc{"executorResources": marathon.Doc{"cpus": 0.2, "mem": 32}}))); steps != "" {
 			e.Errorf("the plan is %s", steps)
 		}
 		is := e.settled("a")
-		if at(is.Doc, "executorResources.cpus") != "0.2" || !is.Version.Equal(was.Version) || !untouched(was, is) {
+		if stored := at(is.Doc, "executorResources.cpus") == "0.2"; stored != e.version.AtLeast(1, 9, 0) || !is.Version.Equal(was.Version) || !untouched(was, is) {
 			e.Errorf("%v of %s, was of %s", is.Doc["executorResources"], is.Version, was.Version)
 		}
 	}},

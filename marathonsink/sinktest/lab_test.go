@@ -19,6 +19,7 @@ func TestARealMarathonPasses(t *testing.T) {
 		}
 		t.Run(generation(v), func(t *testing.T) {
 			col := table.column("real " + generation(v))
+			col.ran = true
 			if _, why := labScript(t); why != "" {
 				col.absent = true
 				t.Skip(why)

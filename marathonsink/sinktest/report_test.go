@@ -15,6 +15,7 @@ const envReport = "ESFLEET_CONFORMANCE"
 // A column is one Marathon's results.
 type column struct {
 	name   string
+	ran    bool // it was this run's, even if nothing could be run
 	absent bool // nothing could be run
 
 	mu    sync.Mutex
@@ -94,11 +95,44 @@ func (r *report) String() string {
 	return b.String()
 }
 
-// write puts the table where the environment asks for it.
+// readTable is the cells of a page that String made, by case and column.
+func readTable(page string) map[string]map[string]string {
+	var head []string
+	rows := map[string]map[string]string{}
+	for line := range strings.Lines(page) {
+		cells := strings.Split(strings.Trim(line, "| \n"), " | ")
+		switch {
+		case cells[0] == "case":
+			head = cells
+		case len(head) > 0 && len(cells) == len(head):
+			rows[cells[0]] = map[string]string{}
+			for i, cell := range cells {
+				rows[cells[0]][head[i]] = cell
+			}
+		}
+	}
+	return rows
+}
+
+// keep takes the results of Marathons that this run left out from the page of the run before.
+func (r *report) keep(before map[string]map[string]string) {
+	for _, c := range r.columns {
+		for _, k := range allCases() {
+			if cell := before[k.name][c.name]; !c.ran && (cell == "ok" || cell == "FAIL") {
+				c.cells[k.name] = cell
+			}
+		}
+	}
+}
+
+// write puts the table where the environment asks for it. A run of some cases only is no table.
 func (r *report) write() error {
 	file := os.Getenv(envReport)
-	if file == "" || len(r.columns) == 0 {
+	if file == "" || *onlyCases != "" {
 		return nil
+	}
+	if before, err := os.ReadFile(file); err == nil {
+		r.keep(readTable(string(before)))
 	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 
 // inSimulator runs every case against a simulator of its own, in virtual time.
 func inSimulator(t *testing.T, v marathon.Version, col *column) {
+	col.ran = true
 	for i, k := range allCases() {
 		if !k.fits(v) || !chosen(k) {
 			continue
@@ -70,7 +71,7 @@ func everyCase(testCase) bool { return true }
 // quickThemes are those whose cases need no more than some seconds each: all but what rolls, commits and breaks.
 func quickThemes(k testCase) bool {
 	return k.how == shared && among(k, slices.Concat(writeCases, definitionCases, refusalCases,
-		malformedCases, residentRefusalCases, arrayCases, readCases, lockCases, deploymentCases, taskCases, suspendedCases, queueCases,
+		malformedCases, residentRefusalCases, arrayCases, readCases, lockCases, deploymentCases, taskCases, suspendedCases, queueCases, eventCases,
 		groupCases, podCases))
 }
 
