@@ -92,8 +92,11 @@ func (s *store) reopen() error {
 	return err
 }
 
+// objectCache is for the objects that others are deltas of. Most are small and cost some three times their size there.
+const objectCache = 2 * cache.MiByte
+
 func openStorage(dir string) (*filesystem.Storage, error) {
-	st := filesystem.NewStorageWithOptions(osfs.New(dir, osfs.WithBoundOS()), cache.NewObjectLRU(8*cache.MiByte),
+	st := filesystem.NewStorageWithOptions(osfs.New(dir, osfs.WithBoundOS()), cache.NewObjectLRU(objectCache),
 		filesystem.Options{KeepDescriptors: true})
 	if _, err := st.Reference(plumbing.HEAD); errors.Is(err, plumbing.ErrReferenceNotFound) {
 		if _, err := git.Init(st, nil); err != nil {

@@ -3,6 +3,7 @@ package marathonsink
 import (
 	"crypto/sha256"
 	"fmt"
+	"strings"
 
 	"github.com/esfleet/esfleet/marathonsink/marathon"
 )
@@ -74,6 +75,7 @@ func (r *reading) finish(s *marathon.State) error {
 		s.Apps = r.prev.Apps
 		return nil
 	}
+	r.gatherIDs()
 	s.Apps = make(map[marathon.AppID]*marathon.App, r.same+len(r.fresh))
 	if s.Incremental {
 		for _, k := range r.apps {
@@ -97,6 +99,20 @@ func (r *reading) finish(s *marathon.State) error {
 		}
 	}
 	return nil
+}
+
+// gatherIDs puts the ids of fresh apps into one piece of memory. They outlive all else that was read of most apps: left
+// where they are, each would hold a page of its own.
+func (r *reading) gatherIDs() {
+	var all strings.Builder
+	for _, f := range r.fresh {
+		all.WriteString(string(f.app.ID))
+	}
+	rest := marathon.AppID(all.String())
+	for _, f := range r.fresh {
+		n := len(f.app.ID)
+		f.app.ID, rest = rest[:n], rest[n:]
+	}
 }
 
 // learn keeps what a pass has found, once the State that it is part of is given away.
