@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -18,9 +20,17 @@ import (
 	"github.com/esfleet/esfleet/spec"
 )
 
+// GCPercent is how far the heap of the daemon grows between two collections, unless GOGC says otherwise. The first look
+// decodes every app, and never again is so much needed; what the runtime has once asked for it gives back only in part. For
+// a fifth more CPU in that one look its peak is two fifths lower. Afterwards hardly anything is allocated.
+const GCPercent = 25
+
 // Run is the daemon: it follows git and Marathon and converges, until ctx ends. It ends with nil after a graceful stop: a
 // step that has begun is finished and written down, no new one is begun.
 func Run(ctx context.Context, c Config, p Parts) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(GCPercent)
+	}
 	d := &runner{parts: p, started: time.Now(), registry: prometheus.NewRegistry()}
 	d.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	d.metrics = metrics.New(d.registry)

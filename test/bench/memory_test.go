@@ -16,6 +16,7 @@ import (
 
 	"github.com/esfleet/esfleet/gitsrc"
 	"github.com/esfleet/esfleet/reconcile"
+	"github.com/esfleet/esfleet/reconcile/daemon"
 	"github.com/esfleet/esfleet/spec"
 )
 
@@ -65,6 +66,7 @@ func child(at string) error {
 	if err != nil {
 		return err
 	}
+	debug.SetGCPercent(daemon.GCPercent)
 	src, err := gitsrc.Open(context.Background(), gitsrc.Options{URL: git})
 	if err != nil {
 		return err
