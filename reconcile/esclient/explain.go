@@ -9,7 +9,7 @@ import (
 )
 
 // maxExplained bounds the calls of one reading; a cluster with more unassigned copies has another worry than their reasons.
-const maxExplained = 20
+const maxExplained = 60
 
 type explanation struct {
 	Index   string `json:"index"`

@@ -64,6 +64,9 @@ func (h *health) agrees(out *esgate.Health) string {
 			wrong = append(wrong, fmt.Sprintf("%d %s, and lists %d", f.told, f.what, f.are))
 		}
 	}
+	if missing := count[esgate.Initializing] + count[esgate.Unassigned]; h.Status == "green" && missing > 0 {
+		wrong = append(wrong, fmt.Sprintf("all as there (green), and lists %d that are not", missing))
+	}
 	if h.Name != out.Name {
 		wrong = append(wrong, fmt.Sprintf("the name %q", h.Name))
 	}

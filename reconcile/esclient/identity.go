@@ -54,7 +54,7 @@ func (c *Client) prove(ctx context.Context, t esgate.Target) (proof, error) {
 		// As many at once as are still needed, so that one that hangs costs its time only once.
 		n := min(2-len(p.endpoints), len(rest))
 		ids, failed := make([]identity, n), make([]error, n)
-		parallel(n, func(i int) { ids[i], failed[i] = c.identity(ctx, rest[i]) })
+		parallel(n, func(i int) { ids[i], failed[i] = c.identity(ctx, t, rest[i]) })
 		for i := range n {
 			switch {
 			case failed[i] != nil:
@@ -94,9 +94,14 @@ func (p *proof) must(t esgate.Target, errs []string) error {
 
 // identity reads it from the cluster state, which only a node with a master answers: GET / would also be answered by a
 // node that has not joined anything, and is missing in some distributions (elasticsearch-lab §0).
-func (c *Client) identity(ctx context.Context, endpoint string) (identity, error) {
+func (c *Client) identity(ctx context.Context, t esgate.Target, endpoint string) (identity, error) {
+	// Older versions tell the uuid in the metadata alone, which costs their master the work of writing all of it.
+	path := "/_cluster/state/version,master_node"
+	if !since(t, 6, 8) {
+		path += ",metadata"
+	}
 	var id identity
-	err := c.ask(ctx, question{endpoint: endpoint, path: "/_cluster/state/version,master_node,metadata",
+	err := c.ask(ctx, question{endpoint: endpoint, path: path,
 		query: c.master("filter_path", "cluster_name,cluster_uuid,version,master_node,metadata.cluster_uuid")}, &id)
 	switch {
 	case err != nil:

@@ -49,6 +49,7 @@ type situation map[string]answer
 
 // calls are the paths of what is asked.
 var calls = map[string]string{
+	"/_cluster/state/version,master_node":                              "state",
 	"/_cluster/state/version,master_node,metadata":                     "state",
 	"/_cluster/state/version,master_node,nodes,routing_table,metadata": "state",
 	"/_cluster/health":             "health",

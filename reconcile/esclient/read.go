@@ -67,13 +67,13 @@ func (c *Client) read(ctx context.Context, t esgate.Target) (*esgate.Health, err
 			return nil, err
 		}
 	}
-	return out, c.still(ctx, &before, r.state)
+	return out, c.still(ctx, t, &before, r.state)
 }
 
 // still asks the nodes of the proof again: their master must be the same.
-func (c *Client) still(ctx context.Context, before *proof, s *state) error {
+func (c *Client) still(ctx context.Context, t esgate.Target, before *proof, s *state) error {
 	again, failed := make([]identity, len(before.endpoints)), make([]error, len(before.endpoints))
-	parallel(len(again), func(i int) { again[i], failed[i] = c.identity(ctx, before.endpoints[i]) })
+	parallel(len(again), func(i int) { again[i], failed[i] = c.identity(ctx, t, before.endpoints[i]) })
 	if err := errors.Join(failed...); err != nil {
 		return err
 	}
@@ -126,20 +126,18 @@ func (c *Client) gather(ctx context.Context, t esgate.Target, endpoint string) (
 	return r, r.worst(failed)
 }
 
-// worst is the failure that says most. A node that hangs delays the calls that ask every node, and only the two that name
-// nodes tell which it is.
+// worst is the failure that says most. A node that hangs delays all calls that ask every node, and only the first four tell
+// together which it is.
 func (r *reading) worst(failed []error) error {
-	if r.state != nil && failed[0] == nil && failed[2] == nil && failed[3] == nil {
-		if _, err := r.state.nodes(r.infos, r.stats); err != nil {
-			return &torn{err.Error()}
-		}
+	const first = 4
+	err := errors.Join(failed...)
+	if err == nil || errors.Join(failed[:first]...) != nil {
+		return err
 	}
-	for _, err := range failed {
-		if err != nil {
-			return err
-		}
+	if _, silent := r.state.nodes(r.infos, r.stats); silent != nil {
+		return silent
 	}
-	return nil
+	return err
 }
 
 // health puts the answers together, if they do not contradict each other.

@@ -116,6 +116,7 @@ func TestAnyDoubtIsNotKnownAndSaysWhy(t *testing.T) {
 		{"an index without a number of replicas", one(green.edited(t, "state", `"index.number_of_replicas":"1",`, "")), true, []string{"index i", "number_of_replicas"}},
 		{"counts that contradict the copies", one(green.edited(t, "health", `"active_shards":2`, `"active_shards":3`)), true, []string{"read twice", "3 active copies, and lists 2"}},
 		{"a number of nodes that contradicts", one(green.edited(t, "health", `"number_of_nodes":2`, `"number_of_nodes":3`)), true, []string{"3 nodes, and lists 2"}},
+		{"green without a copy", one(lacking(t, 1).edited(t, "health", "yellow", "green")), true, []string{"green", "lists 1 that are not"}},
 		{"health of another cluster", one(green.edited(t, "health", `"logs"`, `"shop"`)), true, []string{`the name "shop"`}},
 		{"a server error", one(situationWith(green, "running", 500, `{"error":{"type":"oops","reason":"broken"},"status":500}`)), true, []string{"/_snapshot/_status", "status 500: oops: broken"}},
 		{"a 408 that is no health", one(situationWith(green, "health", 408, `{"error":"late"}`)), true, []string{"a number is missing"}},
@@ -201,7 +202,7 @@ func TestAMasterThatChangesDuringTheReadingMakesItUnknown(t *testing.T) {
 			asked := 0
 			node := func(w http.ResponseWriter, r *http.Request) {
 				s := before
-				if strings.HasSuffix(r.URL.Path, "/version,master_node,metadata") {
+				if strings.HasSuffix(r.URL.Path, "/version,master_node") {
 					if asked++; asked > 1 {
 						s = after
 					}
@@ -231,6 +232,26 @@ func TestTwoThatAgreeAreEnoughWhateverTheOthersDo(t *testing.T) {
 	if len(seen.sent) != 0 {
 		t.Errorf("a node more than needed was asked %q", seen.sent)
 	}
+}
+
+// A frozen node delays whatever asks all nodes; the others answer in time without it.
+func TestANodeThatHangsIsNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := small().with("stats", `{"nodes":{"A":{}}}`)
+		node := func(w http.ResponseWriter, r *http.Request) {
+			if name := calls[r.URL.Path]; name == "sizes" || name == "recovery" {
+				<-r.Context().Done()
+			}
+			s.node(w, r)
+		}
+		target := target()
+		target.Endpoints = target.Endpoints[:1]
+		start := time.Now()
+		unknown(t, esclient.New(nodes{"a:9200": node}, 0).Read(t.Context(), target), "1 of 2 members do not answer: b")
+		if took := time.Since(start); took != 5*time.Second {
+			t.Errorf("it took %s", took)
+		}
+	})
 }
 
 func TestARedirectIsNotFollowed(t *testing.T) {

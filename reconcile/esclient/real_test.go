@@ -4,6 +4,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -39,6 +40,7 @@ func TestARealClusterOfEachVersionIsReadAndChanged(t *testing.T) {
 			w.knowsItsSnapshots(dir)
 			w.refusesWhatIsNotItsOwn()
 			w.showsSizes()
+			w.namesAFrozenNode()
 			w.losesANode()
 			t.Logf("%s %s: read and changed in %.0f s", r.dist, r.version, time.Since(began).Seconds())
 		})
@@ -267,6 +269,22 @@ func (w *realCluster) showsSizes() {
 	w.until("all copies have a size", func(h *esgate.Health) bool {
 		return !slices.ContainsFunc(h.Shards, func(s esgate.Shard) bool { return s.Bytes < 100 })
 	})
+}
+
+func (w *realCluster) namesAFrozenNode() {
+	w.t.Helper()
+	target := w.target
+	target.Endpoints = target.Endpoints[:1]
+	pid := -w.nodes[1].cmd.Process.Pid
+	must(w.t, syscall.Kill(pid, syscall.SIGSTOP))
+	began := time.Now()
+	h := w.client.Read(w.t.Context(), target)
+	must(w.t, syscall.Kill(pid, syscall.SIGCONT))
+	if h.Known || !strings.Contains(h.Why, "1 of 2 members do not answer: d2") {
+		w.t.Errorf("a frozen node is seen as %+v", h)
+	}
+	w.t.Logf("with a frozen node the reading took %s: %s", time.Since(began).Round(100*time.Millisecond), h.Why)
+	w.until("it is back", func(h *esgate.Health) bool { return len(h.Nodes) == 2 && h.Status == "green" })
 }
 
 func (w *realCluster) losesANode() {
