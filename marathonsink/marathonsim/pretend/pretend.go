@@ -1,16 +1,27 @@
-// Package pretend gives simulated tasks the manners of a fleet's apps: Elasticsearch nodes that find each other, form
-// a cluster and turn green, and neighbours (discovery, exporter, Kibana) that answer 200.
+// Package pretend is a model of Elasticsearch for simulated tasks, and the manners of its neighbours (discovery,
+// exporter, Kibana), which answer 200.
 //
-// In: the Task that starts, whose labels say which part of which cluster it is. Out: its marathonsim.Program.
+// In: the Task that starts, whose labels and bundle say which node of which cluster it is, and faults that a test asks
+// for. Out: its marathonsim.Program, which answers HTTP as a node does, and views of what the clusters hold and lost.
 //
-// It is a sketch, good for a demo and for the order in which things come up. It holds no documents and no shards, so
-// it can't show that anything is safe: a node may leave at any time and the cluster is green again seconds later.
+// A cluster is all nodes of one Marathon group. What it does follows from when its nodes came and went: it is worked out
+// when somebody asks, event by event and each at its own moment, so an idle cluster costs nothing, looking changes
+// nothing, and equal histories give equal answers. There is no chance in it but Fleet.Seed.
+//
+// Modelled: elections by the majority of a voting configuration (from 7.0, with its growth, shrinking and exclusions) or
+// by minimum_master_nodes (before); what lives on which volume: node id, cluster uuid, the metadata of masters, shard
+// copies; primaries and replicas with allocation ids, the in-sync set from 5.0, promotion, delayed allocation, full and
+// operations-only recovery, relocation and rebalancing that take time, and the deciders that forbid a place; documents,
+// each written to every copy that is in sync, so that the loss of a single one shows; snapshots; nodes that freeze, are
+// cut off, start slowly or not at all, and answers that come late, cut, refused or from somewhere else.
+//
+// Left out: queries and mappings, translog and segments (a recovery copies operations or everything), closed indices,
+// data tiers, awareness, node shutdown, and two masters at once: where a wrong minimum_master_nodes allows them, the side
+// with more masters goes on and the other one is a Violation.
 package pretend
 
 import (
 	"context"
-	"fmt"
-	"hash/fnv"
 	"net/http"
 	"slices"
 	"sync"
@@ -23,26 +34,57 @@ import (
 // A Fleet is all clusters of one Sim. The zero value is ready; set fields before the first task starts.
 type Fleet struct {
 	Boot    time.Duration // from a node's start to its first answer; 0: 2 s
-	Form    time.Duration // from enough masters to an elected one; 0: 3 s
+	Form    time.Duration // from enough masters to a first elected one; 0: 3 s
 	Join    time.Duration // from a node's first answer to its place in the cluster; 0: 2 s
-	Recover time.Duration // of yellow after a data node came or went; 0: 4 s
+	Recover time.Duration // of copying an empty shard; its operations alone take a quarter; 0: 4 s
+
+	Delay  time.Duration // for which a departed node is waited for, where no index says; 0: 15 times Recover
+	Detect time.Duration // from a node's end to its removal from the cluster; 0: an eighth of Recover
+	Rate   int64         // bytes per second of one recovery; 0: 40 MiB
+
+	// Indices are created as soon as a cluster has a node that may hold data; nil: one of three shards with a replica, and
+	// none where the data app has a single node. Empty: none.
+	Indices []Index
+	// Seed decides what Elasticsearch leaves to chance: ids, and who is elected.
+	Seed uint64
 
 	// GateUUID answers the cluster uuid that the gate app records, "" for none: with one, blank masters never form a
 	// new cluster. Watch sets it from a Sim; nil: there is none.
 	GateUUID func(gate marathon.AppID) string
+	// Volumes answers the persistence ids of all volumes that exist. Watch sets it from a Sim; nil: none is ever destroyed.
+	Volumes func() []string
 
 	mu       sync.Mutex
 	clusters map[marathon.AppID]*cluster // by Marathon group
-	volumes  map[string]string           // persistence id to the uuid of the cluster whose data it holds
-	formed   int
+	hosts    map[string]*host
+	started  int // nodes, ever
 }
 
-// Watch lets the fleet read the labels of gate apps from a Sim.
+// An Index is one that a cluster has from its first day.
+type Index struct {
+	Name                string
+	Primaries, Replicas int
+	Bytes               int64             // of each copy of each shard
+	Settings            map[string]string // flat, with "index."
+}
+
+// Watch lets the fleet read the labels of gate apps, and which volumes exist, from a Sim.
 func (f *Fleet) Watch(s *marathonsim.Sim) {
 	f.GateUUID = func(gate marathon.AppID) string {
 		labels, _ := s.Definition(gate)["labels"].(map[string]any)
 		uuid, _ := labels[marathon.LabelClusterUUID].(string)
 		return uuid
+	}
+	f.Volumes = func() []string {
+		var out []string
+		for _, a := range s.View().Apps {
+			for _, t := range a.Tasks {
+				for _, v := range t.Volumes {
+					out = append(out, v.PersistenceID)
+				}
+			}
+		}
+		return out
 	}
 }
 
@@ -50,7 +92,7 @@ func (f *Fleet) Watch(s *marathonsim.Sim) {
 func (f *Fleet) Program(t marathonsim.Task) marathonsim.Program {
 	switch t.Labels[marathon.LabelComponent] {
 	case "master", "data", "ingest", "coordinating":
-		return &node{fleet: f, task: t, name: t.Labels[marathon.LabelComponent] + "-" + t.Host}
+		return &node{fleet: f, task: t, identity: identify(t)}
 	case "discovery", "exporter", "kibana":
 		return &neighbour{delay: or(f.Boot, 2*time.Second) / 2}
 	}
@@ -62,6 +104,20 @@ func or(d, fallback time.Duration) time.Duration {
 		return fallback
 	}
 	return d
+}
+
+func (f *Fleet) boot() time.Duration    { return or(f.Boot, 2*time.Second) }
+func (f *Fleet) form() time.Duration    { return or(f.Form, 3*time.Second) }
+func (f *Fleet) joining() time.Duration { return or(f.Join, 2*time.Second) }
+func (f *Fleet) copying() time.Duration { return or(f.Recover, 4*time.Second) }
+func (f *Fleet) delay() time.Duration   { return or(f.Delay, 15*f.copying()) }
+func (f *Fleet) detect() time.Duration  { return or(f.Detect, f.copying()/8) }
+
+func (f *Fleet) rate() int64 {
+	if f.Rate == 0 {
+		return 40 << 20
+	}
+	return f.Rate
 }
 
 // A neighbour is up after a moment, and content.
@@ -89,142 +145,69 @@ func (n *neighbour) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-// A cluster is the nodes of one Marathon group. What it is follows from when its nodes came and went; it is worked
-// out when somebody asks, so an idle cluster costs nothing.
-type cluster struct {
-	group    marathon.AppID
-	nodes    []*node
-	uuid     string    // while a master is elected
-	formedAt time.Time // of the elected master
-	lostAt   time.Time // when the last one was lost
-	changed  time.Time // when a data node last left
-}
-
-func (f *Fleet) join(n *node) *cluster {
+// enter brings a cluster to the present, lets do change or read it, and tells those who wait if anything happened.
+// The gate is asked without the lock: it may look into the Sim, which may be starting a node.
+func (f *Fleet) enter(c *cluster, do func()) {
+	gate := ""
+	if f.GateUUID != nil {
+		gate = f.GateUUID(c.group + "/gate")
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	group := marathon.AppID(n.task.App.Group())
+	c.gate = gate
+	now := time.Now()
+	c.advance(now)
+	if do != nil {
+		do()
+		c.advance(now)
+	}
+	c.tell()
+}
+
+// cluster finds or makes the cluster of a Marathon group.
+func (f *Fleet) cluster(group marathon.AppID) *cluster {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.clusters == nil {
-		f.clusters, f.volumes = map[marathon.AppID]*cluster{}, map[string]string{}
+		f.clusters = map[marathon.AppID]*cluster{}
 	}
 	c := f.clusters[group]
 	if c == nil {
-		c = &cluster{group: group}
+		c = &cluster{fleet: f, group: group, disks: map[string]*disk{}, changed: make(chan struct{})}
 		f.clusters[group] = c
 	}
-	n.upAt = time.Now().Add(or(f.Boot, 2*time.Second))
-	c.nodes = append(c.nodes, n)
 	return c
 }
 
-func (f *Fleet) leave(c *cluster, n *node) {
-	gate := f.gate(c)
+// groups lists the known clusters in order.
+func (f *Fleet) groups() []marathon.AppID {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.refresh(c, gate)
-	if n.data() && n.joined(f, c) {
-		c.changed = time.Now()
+	out := make([]marathon.AppID, 0, len(f.clusters))
+	for g := range f.clusters {
+		out = append(out, g)
 	}
-	c.nodes = slices.DeleteFunc(c.nodes, func(x *node) bool { return x == n })
-	f.refresh(c, gate)
+	slices.Sort(out)
+	return out
 }
 
-// gate is asked without the lock: it may look into the Sim.
-func (f *Fleet) gate(c *cluster) string {
-	if f.GateUUID == nil {
-		return ""
-	}
-	return f.GateUUID(c.group + "/gate")
+// A host is what a test has done to a machine.
+type host struct {
+	boot   time.Duration // beside the usual
+	fail   time.Duration // after a task's start; <0: does not
+	why    error
+	filler float64 // share of a node's disk that others use
 }
 
-// refresh elects a master where there can be one, and drops it where its quorum is gone.
-func (f *Fleet) refresh(c *cluster, gate string) {
-	masters, wanted := c.masters()
-	quorum := wanted/2 + 1
-	if c.uuid != "" {
-		if len(masters) < quorum {
-			c.uuid, c.lostAt = "", time.Now()
-		} else {
-			f.remember(c)
-		}
-		return
+// host must be called with the lock held.
+func (f *Fleet) host(name string) *host {
+	if f.hosts == nil {
+		f.hosts = map[string]*host{}
 	}
-	uuid, needed := "", quorum
-	for _, n := range masters {
-		if u := f.volumes[n.volume()]; u != "" {
-			uuid = u
-		}
+	h := f.hosts[name]
+	if h == nil {
+		h = &host{fail: -1}
+		f.hosts[name] = h
 	}
-	if uuid == "" {
-		if gate != "" {
-			return
-		}
-		needed = wanted // a first formation waits for all of them
-	}
-	if needed == 0 || len(masters) < needed {
-		return
-	}
-	at := masters[needed-1].upAt
-	if c.lostAt.After(at) {
-		at = c.lostAt
-	}
-	at = at.Add(or(f.Form, 3*time.Second))
-	if time.Now().Before(at) {
-		return
-	}
-	if uuid == "" {
-		f.formed++
-		h := fnv.New64a()
-		fmt.Fprintf(h, "%s %d", c.group, f.formed)
-		uuid = fmt.Sprintf("pretend-%014x", h.Sum64()>>8)
-	}
-	c.uuid, c.formedAt = uuid, at
-	f.remember(c)
-}
-
-// remember writes the cluster's uuid to the disks of its members.
-func (f *Fleet) remember(c *cluster) {
-	for _, n := range c.nodes {
-		if n.joined(f, c) && n.volume() != "" {
-			f.volumes[n.volume()] = c.uuid
-		}
-	}
-}
-
-// masters are the master-eligible nodes that are up, by the time they came up, and how many there shall be. Without
-// dedicated masters every data node is one.
-func (c *cluster) masters() (up []*node, wanted int) {
-	kind := "data"
-	if slices.ContainsFunc(c.nodes, func(n *node) bool { return n.kind() == "master" }) {
-		kind = "master"
-	}
-	for _, n := range c.nodes {
-		if n.kind() != kind {
-			continue
-		}
-		wanted = max(wanted, n.task.Instances)
-		if n.isUp() {
-			up = append(up, n)
-		}
-	}
-	slices.SortStableFunc(up, func(a, b *node) int { return a.upAt.Compare(b.upAt) })
-	return up, wanted
-}
-
-// status is the colour, and the members that make it.
-func (f *Fleet) status(c *cluster) (colour string, members []*node) {
-	settled := c.changed
-	for _, n := range c.nodes {
-		if !n.joined(f, c) {
-			continue
-		}
-		members = append(members, n)
-		if at := n.joinAt(f, c); n.data() && at.After(settled) {
-			settled = at
-		}
-	}
-	if time.Since(settled) < or(f.Recover, 4*time.Second) {
-		return "yellow", members
-	}
-	return "green", members
+	return h
 }

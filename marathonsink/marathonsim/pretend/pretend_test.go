@@ -17,16 +17,20 @@ import (
 type stage struct {
 	*testing.T
 	sim    *marathonsim.Sim
+	fleet  *pretend.Fleet
 	client *http.Client
 }
 
-func play(t *testing.T, story func(s stage)) {
+const logs = "/search/logs"
+
+func play(t *testing.T, story func(s stage)) { playWith(t, &pretend.Fleet{}, story) }
+
+func playWith(t *testing.T, fleet *pretend.Fleet, story func(s stage)) {
 	synctest.Test(t, func(t *testing.T) {
-		fleet := &pretend.Fleet{}
 		sim := marathonsim.New(marathonsim.Options{Programs: fleet.Program})
 		defer sim.Close()
 		fleet.Watch(sim)
-		story(stage{t, sim, &http.Client{Transport: sim.Transport()}})
+		story(stage{t, sim, fleet, &http.Client{Transport: sim.Transport()}})
 	})
 }
 
@@ -79,6 +83,47 @@ func (s stage) node(component string) (string, marathon.TaskID) {
 	}
 	s.Fatalf("no task of %s", component)
 	return "", ""
+}
+
+// in waits until the cluster has a colour.
+func (s stage) in(colour string, limit time.Duration) {
+	s.Helper()
+	for end := time.Now().Add(limit); ; time.Sleep(100 * time.Millisecond) {
+		v := s.fleet.Cluster(logs)
+		if v.Health == colour && v.Master != "" {
+			return
+		}
+		if time.Now().After(end) {
+			s.Fatalf("not %s after %s: %+v", colour, limit, v)
+		}
+	}
+}
+
+func (s stage) green(limit time.Duration) {
+	s.Helper()
+	s.in("green", limit)
+}
+
+// formed waits until so many nodes are members and all is green.
+func (s stage) formed(nodes int) {
+	s.Helper()
+	for range 600 {
+		if v := s.fleet.Cluster(logs); len(v.Members) == nodes && v.Health == "green" {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	s.Fatalf("not green with %d nodes: %+v", nodes, s.fleet.Cluster(logs))
+}
+
+// write must be acknowledged.
+func (s stage) write(index string) string {
+	s.Helper()
+	id, err := s.fleet.Write(logs, index)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return id
 }
 
 func itoa(n int) string { b, _ := json.Marshal(n); return string(b) }
