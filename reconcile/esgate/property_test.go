@@ -16,13 +16,16 @@ import (
 // rules look at takes good and bad values.
 func aState(t *rapid.T) (*Health, Touch) {
 	h := &Health{Asked: true, Known: true, At: noon.Add(-time.Second), Name: "logs", UUID: "u1", Master: "m1"}
-	data, masters := rapid.IntRange(1, 5).Draw(t, "data"), rapid.IntRange(1, 4).Draw(t, "masters")
+	data, masters := rapid.IntRange(1, 5).Draw(t, "data"), rapid.IntRange(0, 4).Draw(t, "masters")
+	if masters == 0 {
+		h.Master = "d1" // the data nodes elect among themselves
+	}
 	for i := range masters {
 		h.Nodes = append(h.Nodes, node(fmt.Sprintf("m%d", i+1), spec.Master))
 	}
 	for i := range data {
 		n := node(fmt.Sprintf("d%d", i+1), spec.Data)
-		n.MasterEligible = rapid.IntRange(0, 9).Draw(t, "eligible") == 0
+		n.MasterEligible = masters == 0
 		if rapid.IntRange(0, 9).Draw(t, "host") == 0 {
 			n.Host = "shared"
 		}
@@ -54,7 +57,7 @@ func aState(t *rapid.T) (*Health, Touch) {
 	if seldom(t, "allocation", 1) == 1 {
 		h.Persistent[settingAllocation] = "none"
 	}
-	return h, drawTouch(t, h, data, masters)
+	return h, drawTouch(t, h, data)
 }
 
 func seldom(t *rapid.T, what string, n int) int {
@@ -86,11 +89,10 @@ func drawIndex(t *rapid.T, h *Health, name string, data int) {
 	}
 }
 
-func drawTouch(t *rapid.T, h *Health, data, masters int) Touch {
-	who := rapid.SampledFrom(append([]string{"d1", "d1", "d2", "d9", "m9"}, h.Nodes[0].Name, h.Nodes[masters-1].Name)).Draw(t, "node")
+func drawTouch(t *rapid.T, h *Health, data int) Touch {
+	who := rapid.SampledFrom(append([]string{"d1", "d1", "d2", "d9", "m9"}, h.Nodes[0].Name)).Draw(t, "node")
 	touch := touch(rapid.SampledFrom(every).Draw(t, "kind"), who)
-	candidates := h.masters()
-	touch.Data, touch.Masters = data+seldom(t, "data away", 1), max(candidates, masters)+seldom(t, "masters away", 1)
+	touch.Data, touch.Masters = data+seldom(t, "data away", 1), h.masters()+seldom(t, "masters away", 1)
 	if h.Node(who) == nil && touch.Kind != Wipe { // it is expected, too; what is wiped was stopped before
 		touch.Data += btoi(holdsData(h, &touch))
 		touch.Masters += btoi(eligible(h, &touch))
