@@ -89,7 +89,7 @@ func (m *maker) toCommit() []*role {
 	older := false
 	for i := range m.roles {
 		r := &m.roles[i]
-		if r.component == spec.Data && r.want != nil && (r.updates() || r.oldOnes() > 0) {
+		if r.component == spec.Data && r.want != nil && (r.updates() || m.oldOnes(r) > 0) {
 			older = true
 		}
 	}
@@ -103,10 +103,22 @@ func (m *maker) toCommit() []*role {
 	return out
 }
 
-func (r *role) oldOnes() int {
+// oldOnes counts the slots of r that run an older definition and are to run another. One that leaves needs none.
+func (m *maker) oldOnes(r *role) int {
 	n := 0
 	for i := range r.slots {
-		if r.slots[i].old {
+		if r.slots[i].old && !m.isLeaving(r.slots[i]) {
+			n++
+		}
+	}
+	return n
+}
+
+// downOnes counts the slots that only hold their volume.
+func (r *role) downOnes() int {
+	n := 0
+	for i := range r.slots {
+		if r.slots[i].down {
 			n++
 		}
 	}
@@ -144,13 +156,18 @@ func (m *maker) unsettled(r *role) bool {
 			m.wait(Wait{App: r.live.ID, Component: r.component, Rule: RuleUnreachable,
 				Why: fmt.Sprintf("%s: the agent of %s does not answer; its node may well run", r.live.ID.Name(), s.node)})
 			return true
-		case !s.up && !m.modern():
+		case !s.up && !m.modern() && !r.fails():
 			m.wait(Wait{App: r.live.ID, Component: r.component, Rule: RuleNotReady,
 				Why: fmt.Sprintf("%s: %s is not up, and a commit would end its start (Marathon %s)", r.live.ID.Name(), s.node, m.facts.Marathon.Version)})
 			return true
 		}
 	}
 	return false
+}
+
+// fails says that the definition in force is one that nodes fail with: another cannot make it worse.
+func (r *role) fails() bool {
+	return !r.live.LastFailureVersion.IsZero() && !r.live.LastFailureVersion.Before(r.live.LastConfigChange)
 }
 
 // modern says that Marathon keeps a stopped instance's place and starts it by scaling: from 1.8 on.

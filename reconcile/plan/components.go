@@ -217,6 +217,9 @@ func (m *maker) dropped() {
 // retire stops the components in reverse order, each after the one before has ended. Volumes are kept, to undo it write
 // state: active again, unless git says that they are destroyed once the grace time is over.
 func (m *maker) retire() {
+	if m.endCommit() {
+		return
+	}
 	after := ""
 	for _, a := range slices.Backward(m.want.Apps) {
 		live := m.live(a.ID)

@@ -53,7 +53,7 @@ func roleOf(declared *spec.Cluster, c spec.Component, want *render.App, live *ma
 	for _, t := range live.Tasks {
 		s := slot{task: t, instance: t.ID.Instance(), down: t.Suspended(), up: up(t, live)}
 		s.node = render.NodeName(declared, c, t.Host, s.instance)
-		s.old = !s.down && outdated(t, live) || s.down && !live.LastFailureVersion.IsZero() && live.LastFailureVersion.Before(live.LastConfigChange)
+		s.old = t.Version != "" && outdated(t, live) || s.down && !live.LastFailureVersion.IsZero() && live.LastFailureVersion.Before(live.LastConfigChange)
 		r.slots = append(r.slots, s)
 	}
 	slices.SortFunc(r.slots, func(a, b slot) int { return strings.Compare(a.node, b.node) })
@@ -128,18 +128,31 @@ func (m *maker) lockedRole() bool {
 			}
 			if why != "" {
 				m.step(Step{Verb: CancelOwn, App: r.live.ID, Component: r.component, Cancel: ids, Seen: r.live.Version, Closing: true, Why: why})
+				return true
 			}
 		}
+		m.tidy()
 		return true
 	}
 	gate := m.gateApp()
 	return gate != nil && m.locked(gate)
 }
 
+// tidy takes back what was left behind also while a node starts, and Marathon waits for green: it may be what keeps copies
+// from the node. The answer also tells how far the node is.
+func (m *maker) tidy() {
+	if master := m.live(m.want.App(m.want.Spec.MasterComponent()).ID); m.known() && master != nil && !m.locked(master) {
+		m.fix(leftBehind(m.want.Spec, &m.facts.Elasticsearch, m.leavingNames()))
+	}
+}
+
 // starting are the deployments on the role's app if all of them only scale it: to cancel one takes nothing back.
 func (m *maker) starting(r *role) []marathon.DeploymentID {
 	var ids []marathon.DeploymentID
 	for _, d := range m.facts.Marathon.LockedBy(r.live.ID) {
+		if len(d.CurrentActions) == 0 {
+			return nil // what it does is not known
+		}
 		for _, act := range d.CurrentActions {
 			if act.Action != "ScaleApplication" || act.App != r.live.ID {
 				return nil

@@ -13,11 +13,8 @@ import (
 	"github.com/esfleet/esfleet/spec"
 )
 
-// Setting keys that esfleet moves while nodes leave.
-const (
-	keyExclude = "cluster.routing.allocation.exclude._name"
-	keyQuorum  = "discovery.zen.minimum_master_nodes"
-)
+// keyExclude is what esfleet sets while nodes leave.
+const keyExclude = "cluster.routing.allocation.exclude._name"
 
 // A leaver is a node that is to go for good, and why.
 type leaver struct {
@@ -80,7 +77,8 @@ func (m *maker) leavers() []leaver {
 }
 
 // surplus chooses n slots of r: first those that have begun to leave, then the last by name, never the elected master if
-// another will do.
+// another will do. A node that is stopped and has not begun to leave was stopped for its turn: nobody has drained it, so
+// it comes back before anything else is done with it. While the cluster does not tell who has begun, it stays where it is.
 func (m *maker) surplus(r *role, n int) []int {
 	if n <= 0 {
 		return nil
@@ -90,12 +88,13 @@ func (m *maker) surplus(r *role, n int) []int {
 	for _, name := range append(esgate.Excluded(h), h.VotingExclusions...) {
 		begun[name] = true
 	}
+	stopped := func(s *slot) bool { return s.down && r.stopped > 0 && !begun[s.node] }
 	rank := func(j int) int {
 		s := &r.slots[j]
 		switch {
 		case begun[s.node] && s.down:
 			return 0
-		case s.down && r.stopped > 0:
+		case stopped(s):
 			return 1
 		case begun[s.node]:
 			return 2
@@ -104,9 +103,11 @@ func (m *maker) surplus(r *role, n int) []int {
 		}
 		return 3
 	}
-	order := make([]int, len(r.slots))
-	for j := range order {
-		order[j] = j
+	var order []int
+	for j := range r.slots {
+		if !h.Known || !stopped(&r.slots[j]) {
+			order = append(order, j)
+		}
 	}
 	slices.SortStableFunc(order, func(a, b int) int {
 		if d := rank(a) - rank(b); d != 0 {
@@ -156,6 +157,9 @@ func (m *maker) leavingNames() []string {
 // leave takes nodes out of the cluster: drained, proven empty twice, stopped, kept for a while, wiped. Data nodes drain
 // together and stop one after the other; masters go one at a time from the first step on.
 func (m *maker) leave() bool {
+	if m.dropEmpty() {
+		return true
+	}
 	going := slices.Clone(m.leavers())
 	if m.spreads() { // nobody leaves in the middle of a change who is not gone already
 		going = slices.DeleteFunc(going, func(l leaver) bool { return l.slot.up })
@@ -176,20 +180,32 @@ func (m *maker) leave() bool {
 	return false
 }
 
-// spreads says that a change is on its way over the nodes, or about to be.
-func (m *maker) spreads() bool {
+// dropEmpty removes the app of an older generation when nothing is left in it: no node and no volume.
+func (m *maker) dropEmpty() bool {
 	for i := range m.roles {
-		if r := &m.roles[i]; r.want != nil && (r.oldOnes() > 0 || r.updates() && !m.shrinksZen1(r)) {
+		if r := &m.roles[i]; r.want == nil && r.live.Instances == 0 && len(r.slots) == 0 {
+			m.step(Step{Verb: DeleteApp, App: r.live.ID, Component: r.component, Seen: r.live.Version, Pos: m.want.Spec.OriginOf("nodes.data.generation"),
+				Why: "its generation is followed by another, and neither a node nor a volume is left in it"})
 			return true
 		}
 	}
 	return false
 }
 
-// shrinksZen1: the number of masters that the file demands for a quorum goes down with the change, so the masters leave
-// before it.
-func (m *maker) shrinksZen1(r *role) bool {
-	return quorumInFile(m.want.Spec.Elasticsearch) && r.component == m.want.Spec.MasterComponent() && r.declared() < r.live.Instances
+// spreads says that a change is on its way over the nodes, or about to be.
+func (m *maker) spreads() bool {
+	for i := range m.roles {
+		if r := &m.roles[i]; r.want != nil && (m.oldOnes(r) > 0 || r.updates() && !m.shrinksZen1()) {
+			return true
+		}
+	}
+	return false
+}
+
+// shrinksZen1: the number of masters that the file of every node demands for a quorum goes down with the change, so the
+// masters leave before it.
+func (m *maker) shrinksZen1() bool {
+	return quorumInFile(m.want.Spec.Elasticsearch) && len(m.leavingMasters()) > 0
 }
 
 // leaveRank puts those first that are furthest on their way.
@@ -202,17 +218,18 @@ func leaveRank(l leaver) int {
 
 // stopped says that the node was removed: only its volume is left, or an agent that is gone too.
 func (l leaver) stopped() bool {
-	return l.slot.down || l.slot.task.Unreachable() && l.role.stopped > 0
+	return l.slot.down || l.slot.task.Unreachable() && l.role.stopped > l.role.downOnes()
 }
 
-// drain keeps new shards away from data nodes that leave, and lets Elasticsearch move theirs.
+// drain keeps new shards away from data nodes that leave, and lets Elasticsearch move theirs. Before version 7 masters
+// that leave are named just so: it tells later who was stopped for good, and who only for a turn.
 func (m *maker) drain(going []leaver) bool {
 	h := &m.facts.Elasticsearch
 	excluded := esgate.Excluded(h)
 	var names []string
 	var first *leaver
 	for i, l := range going {
-		if l.role.component == spec.Data && !slices.Contains(excluded, l.slot.node) {
+		if (l.role.component == spec.Data || quorumInFile(m.want.Spec.Elasticsearch)) && !slices.Contains(excluded, l.slot.node) {
 			names = append(names, l.slot.node)
 			if first == nil {
 				first = &going[i]
@@ -283,7 +300,7 @@ func (m *maker) placeNeeded(l leaver) bool {
 	if l.role.want == nil {
 		return false
 	}
-	return l.role.live.Instances < l.role.declared() || l.role.updates() || l.role.oldOnes() > 0
+	return l.role.live.Instances < l.role.declared() || l.role.updates() || m.oldOnes(l.role) > 0
 }
 
 func (m *maker) leavePos(l leaver) spec.Pos {

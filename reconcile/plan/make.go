@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/esfleet/esfleet/drift"
@@ -251,6 +252,9 @@ func restarts(changes []drift.Difference) bool {
 func (m *maker) step(s Step) {
 	s.Cluster = m.want.ID
 	if m.want.Spec.Drift == spec.Report && !s.Closing {
+		if s.After != "" {
+			return // it follows from one that is reported
+		}
 		m.hold(Hold{App: s.App, Component: s.Component, Rule: RuleReportOnly,
 			Why:    fmt.Sprintf("%s %s: %s; this cluster is only reported on", s.Verb, s.App.Name(), s.Why),
 			WayOut: "write drift: enforce to have it done"})
@@ -283,4 +287,8 @@ func (m *maker) exists() bool {
 }
 
 func (m *maker) hold(h Hold) { m.out.Holds = append(m.out.Holds, h) }
-func (m *maker) wait(w Wait) { m.out.Waits = append(m.out.Waits, w) }
+func (m *maker) wait(w Wait) {
+	if !slices.Contains(m.out.Waits, w) {
+		m.out.Waits = append(m.out.Waits, w)
+	}
+}

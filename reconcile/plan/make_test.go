@@ -151,13 +151,13 @@ func TestARunningCluster(t *testing.T) {
 			w.app(spec.Data).Tasks = append(w.app(spec.Data).Tasks, marathon.Task{ID: "x", State: "TASK_KILLED", LocalVolumes: []marathon.LocalVolume{{}}})
 			return []drift.Difference{change(spec.Data, drift.Scale, "instances")}
 		}, "converging | start-node es-datanode"},
-		{"does not guess which of two stopped nodes a start would bring back", func(w *world) []drift.Difference {
+		{"brings back all nodes that somebody has stopped, so that none is chosen", func(w *world) []drift.Difference {
 			w.want.App(spec.Data).Instances = 5
 			for _, host := range []string{"host-7", "host-8"} {
 				w.app(spec.Data).Tasks = append(w.app(spec.Data).Tasks, marathon.Task{ID: marathon.TaskID(host), Host: host, State: "TASK_KILLED", LocalVolumes: []marathon.LocalVolume{{}}})
 			}
 			return []drift.Difference{change(spec.Data, drift.Scale, "instances")}
-		}, "held | hold left-over-instances"},
+		}, "converging | start-node es-datanode"},
 		{"gets more masters from version 7 on", func(w *world) []drift.Difference {
 			w.want.App(spec.Master).Instances = 5
 			return []drift.Difference{change(spec.Master, drift.Scale, "instances")}

@@ -15,11 +15,12 @@ import (
 const maxAge = 20 * time.Second
 
 // finishTurn starts the node again that was stopped for its turn: whatever else git wants by now and whether or not the
-// cluster can answer without it, no node stays down by our hand. A node that is leaving is not started again.
+// cluster can answer without it, no node stays down by our hand. A node that is leaving is not started again; which of
+// several stopped ones a start would bring back is Marathon's choice, so all that leave are wiped before one starts.
 func (m *maker) finishTurn() bool {
 	for i := range m.roles {
 		r := &m.roles[i]
-		if r.stopped == 0 || r.want == nil || r.live.Instances >= r.declared() {
+		if r.stopped == 0 || r.want == nil {
 			continue
 		}
 		var back []string
@@ -28,22 +29,26 @@ func (m *maker) finishTurn() bool {
 				back = append(back, s.node)
 			}
 		}
-		if len(back) == 0 {
+		if len(back) == 0 || len(back) < r.stopped {
 			continue
 		}
-		if len(back) > 1 || r.stopped > 1 {
-			m.hold(Hold{App: r.live.ID, Component: r.component, Rule: RuleLeftOver, Pos: m.origin(r.want, "replicas"),
-				Why:    fmt.Sprintf("%s: %d stopped instances (%s) hold volumes; which of them a start brings back is not esfleet's to choose", r.live.ID.Name(), r.stopped, shortList(back)),
-				WayOut: "remove the ones nobody needs, with their volumes, by hand"})
+		n := r.live.Instances + r.stopped
+		if m.startsSplit(r, n) && (!m.known() || m.raiseQuorum(r, n)) {
 			return true
 		}
-		n := r.live.Instances + 1
-		m.step(Step{Verb: StartNode, App: r.live.ID, Component: r.component, Node: back[0], Instances: n, From: r.live.Instances,
-			Seen: r.live.Version, Closing: true, Why: back[0] + " comes back on its volume"})
+		m.step(Step{Verb: StartNode, App: r.live.ID, Component: r.component, Node: shortList(back), Instances: n, From: r.live.Instances,
+			Seen: r.live.Version, Closing: true, Why: shortList(back) + " " + comes(len(back))})
 		m.foresee(nil)
 		return true
 	}
 	return false
+}
+
+func comes(n int) string {
+	if n == 1 {
+		return "comes back on its volume"
+	}
+	return "come back on their volumes"
 }
 
 // turn restarts the next node that runs an older definition.
@@ -141,7 +146,7 @@ func (m *maker) soaks(next place) bool {
 			youngest = at
 		}
 	}
-	if current != c.Canary || data.oldOnes() == 0 {
+	if current < c.Canary || m.oldOnes(data) == 0 {
 		return false
 	}
 	if c.Pause {
@@ -149,7 +154,7 @@ func (m *maker) soaks(next place) bool {
 			Why: fmt.Sprintf("%d of %d nodes run the change; the others follow when rollout.pause is taken away, or go back when the change is", current, len(data.slots))})
 		return true
 	}
-	if left := c.Soak - m.facts.Now.Sub(youngest); left > 0 {
+	if left := c.Soak - m.facts.Now.Sub(youngest); left > 0 && current == c.Canary {
 		m.wait(Wait{App: data.live.ID, Component: spec.Data, Rule: RuleCanarySoaks,
 			Why: fmt.Sprintf("%d of %d nodes run the change; the others follow in %s", current, len(data.slots), left.Round(time.Second))})
 		return true

@@ -19,10 +19,14 @@ const keyEnable = "cluster.routing.allocation.enable"
 // upkeep puts right what git owns in Elasticsearch itself, and takes back what was left behind. It comes before any node is
 // touched: allocation that somebody left disabled makes every restart dangerous.
 func (m *maker) upkeep() bool {
-	changes := Upkeep(m.want, &m.facts.Elasticsearch, m.leavingNames())
-	if x := m.lowerQuorum(); x != nil {
-		changes = append(changes, *x)
-	}
+	master := m.want.Spec.MasterComponent()
+	changing := len(m.leavingMasters()) > 0 || m.masters() != m.want.Spec.Nodes[master].Replicas
+	return m.fix(slices.Concat(quorumFixes(m.want.Spec, &m.facts.Elasticsearch, m.masters(), changing),
+		settingFixes(m.want, &m.facts.Elasticsearch, m.leavingNames())))
+}
+
+// fix takes the first of these changes, and lists the others.
+func (m *maker) fix(changes []Fix) bool {
 	if len(changes) == 0 {
 		return false
 	}
@@ -48,8 +52,12 @@ type Fix struct {
 // Upkeep lists what must be changed in the running cluster so that it is as git says: settings, templates, the delay of
 // every index, and nothing left behind. leaving are the names of nodes that are on their way out. h must be Known.
 func Upkeep(want *render.Desired, h *esgate.Health, leaving []string) []Fix {
-	var out []Fix
-	out = append(out, leftBehind(want.Spec, h, leaving)...)
+	masters := want.Spec.Nodes[want.Spec.MasterComponent()].Replicas
+	return slices.Concat(quorumFixes(want.Spec, h, masters, false), settingFixes(want, h, leaving))
+}
+
+func settingFixes(want *render.Desired, h *esgate.Health, leaving []string) []Fix {
+	out := leftBehind(want.Spec, h, leaving)
 	for _, k := range slices.Sorted(maps.Keys(want.Spec.ClusterSettings)) {
 		v := want.Spec.ClusterSettings[k]
 		if h.Persistent[k] == v {
@@ -208,20 +216,6 @@ func flat(body map[string]any) map[string]string {
 		}
 	}
 	return out
-}
-
-// lowerQuorum brings the number back to a majority once masters have left for good, and to what the file says.
-func (m *maker) lowerQuorum() *Fix {
-	if !quorumInFile(m.want.Spec.Elasticsearch) || len(m.leavingMasters()) > 0 {
-		return nil
-	}
-	set, ok := m.facts.Elasticsearch.Persistent[keyQuorum]
-	need := fmt.Sprint(m.masters()/2 + 1)
-	if !ok || set == need || m.masters() < m.want.Spec.Nodes[m.want.Spec.MasterComponent()].Replicas {
-		return nil
-	}
-	return &Fix{Change: esgate.Change{Persistent: map[string]*string{keyQuorum: &need}},
-		Why: fmt.Sprintf("an election among %d masters needs %s of them, not %s", m.masters(), need, set)}
 }
 
 func (m *maker) leavingMasters() []string {
