@@ -45,12 +45,10 @@ func (r *refusal) Error() string {
 	return fmt.Sprintf("status %d: %s", r.status, r.text)
 }
 
-// missing says that a feature, or what was asked for, is not there. A version without the feature reads its path as an
-// index's and answers 405 or 400 (elasticsearch-lab §7).
-func missing(err error) bool {
+// answeredWith says whether err is an answer with that status.
+func answeredWith(err error, status int) bool {
 	var r *refusal
-	return errors.As(err, &r) && (r.status == http.StatusNotFound || r.status == http.StatusMethodNotAllowed ||
-		r.status == http.StatusBadRequest && strings.Contains(r.text, "no handler found"))
+	return errors.As(err, &r) && r.status == status
 }
 
 // master is the query of a call that the elected master answers: no call may wait the 30 s for one that are the default.

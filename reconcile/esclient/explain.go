@@ -2,6 +2,7 @@ package esclient
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -57,8 +58,8 @@ func (c *Client) explain(ctx context.Context, endpoint string, shards []esgate.S
 		}
 	}
 	for _, err := range failed {
-		// The copy may have found its place since: then there is nothing to explain.
-		if err != nil && !missing(err) && !strings.Contains(err.Error(), "status 400") {
+		// The copy may have found its place since (400), or its index be gone (404): then there is nothing to explain.
+		if err != nil && !answeredWith(err, http.StatusBadRequest) && !answeredWith(err, http.StatusNotFound) {
 			return err
 		}
 	}

@@ -219,6 +219,36 @@ func TestAMasterThatChangesDuringTheReadingMakesItUnknown(t *testing.T) {
 	}
 }
 
+func TestAPictureOfAnotherMasterThanTheProofsIsUnknown(t *testing.T) {
+	for name, change := range map[string][2]string{
+		"another master":       {`"master_node":"A"`, `"master_node":"B"`},
+		"an older state":       {`"version":7`, `"version":6`},
+		"another cluster's":    {"uuid-1", "uuid-2"},
+		"one without a master": {`"master_node":"A",`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before, odd := small(), small().edited(t, "state", change[0], change[1])
+			node := func(w http.ResponseWriter, r *http.Request) {
+				s := before
+				if strings.Contains(r.URL.Path, "routing_table") {
+					s = odd
+				}
+				s.node(w, r)
+			}
+			unknown(t, esclient.New(nodes{"a:9200": node, "b:9200": node}, 0).Read(t.Context(), target()), "it changed during the reading")
+		})
+	}
+}
+
+func TestTemplatesThatAreNotThereAreLeftOutAndOthersFailTheReading(t *testing.T) {
+	target := target()
+	target.Templates = []string{"rules"}
+	if h := both(situationWith(small(), "templates", 404, `{}`)).Read(t.Context(), target); !h.Known || h.Templates == nil || len(h.Templates) != 0 {
+		t.Errorf("got %+v", h)
+	}
+	unknown(t, both(situationWith(small(), "templates", 403, `{}`)).Read(t.Context(), target), "/_template/rules", "status 403")
+}
+
 func TestTwoThatAgreeAreEnoughWhateverTheOthersDo(t *testing.T) {
 	var seen record
 	green := small().node

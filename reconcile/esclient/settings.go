@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 
@@ -65,7 +66,7 @@ func (c *Client) templates(ctx context.Context, endpoint string, names []string)
 	var all map[string]map[string]any
 	err := c.ask(ctx, question{endpoint: endpoint, path: "/_template/" + url.PathEscape(strings.Join(names, ",")), max: large,
 		query: c.master("flat_settings", "true")}, &all)
-	if missing(err) {
+	if answeredWith(err, http.StatusNotFound) {
 		return map[string]map[string]any{}, nil
 	}
 	return all, err
