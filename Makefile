@@ -15,9 +15,9 @@ quick: ## no servers, no set-up
 crash: ## the daemon killed at every call of every scenario, and a minute of random histories; make test takes a sample
 	ESFLEET_E2E=all go test -count=1 -timeout 60m -v ./test/crash
 
-conformance: ## every case of marathonsink/sinktest, simulator beside real Marathon 1.11, 1.8, 1.7 and 1.5, into its CONFORMANCE.md (make test takes a part); make conformance VERSION=1.7: that one alone, and the rest of the page stays
+conformance: ## every case of marathonsink/sinktest, simulator beside real Marathon 1.11, 1.8, 1.7 and 1.5, into its CONFORMANCE.md (make test takes a part); VERSION=1.7, CASE='standby|leader': those alone, and the rest of the page stays
 	ESFLEET_E2E=1 ESFLEET_CONFORMANCE=$(CURDIR)/marathonsink/sinktest/CONFORMANCE.md \
-	  go test -count=1 -timeout 90m -run 'TestTheSimulatorPasses|TestRecordedStreams|TestARealMarathonPasses/$(VERSION)' ./marathonsink/sinktest; \
+	  go test -count=1 -timeout 90m -run 'TestTheSimulatorPasses|TestRecordedStreams|TestARealMarathonPasses/$(VERSION)' ./marathonsink/sinktest -case '$(CASE)'; \
 	  ended=$$?; sed -n '/^- /p' marathonsink/sinktest/CONFORMANCE.md; exit $$ended
 
 setup: ## installs what the tests need and a fresh Debian machine lacks

@@ -78,7 +78,7 @@ var standbyCases = []testCase{
 		for !e.names(next(), d) {
 		}
 	}},
-	{name: "a leader that is asked to abdicate leaves what is open to the next", source: "marathon-lab-api §9 DELETE /v2/leader; marathon-lab-roll §1 C3", how: alone, run: func(e *env) {
+	{name: "a leader that is asked to abdicate leaves what is open to the next", source: "marathon-lab-api §9 DELETE /v2/leader; marathon-lab-roll §1 C3", how: first, run: func(e *env) {
 		before := e.gated(1)
 		d := e.commit(1, "2")
 		e.inQueue("gate", true)

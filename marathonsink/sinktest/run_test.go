@@ -114,6 +114,7 @@ func inLab(t *testing.T, v marathon.Version, target Target, col *column, pick se
 	// The leader changes while little has happened. A Marathon up to 1.7 forgets old versions of the root group, also those
 	// that an open deployment needs, and of the open deployments its successor then finds none: "Missing target or original".
 	// One that hangs, as the end of an app whose tasks do not end, is enough for all.
+	crowd(byHow[first], 1, func(i int) { run(t, i, target) })
 	meeting := newMeeting(len(byHow[leaders]), target.Control.ChangeLeader)
 	crowd(byHow[leaders], len(byHow[leaders]), func(i int) {
 		seat := &seat{Control: target.Control, meeting: meeting}

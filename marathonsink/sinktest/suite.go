@@ -60,6 +60,7 @@ type how int
 const (
 	shared  how = iota // beside others: it touches its own apps only
 	alone              // it breaks what others stand on, an agent or the offers
+	first              // as alone, and while little has happened yet
 	leaders            // it ends the leader; all of these prepare, then the leader is ended once for all of them
 	guarded            // it needs a Marathon that asks for a name and a password
 )
