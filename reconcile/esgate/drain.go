@@ -25,8 +25,11 @@ func stays(h *Health, t *Touch) []*Node {
 	return out
 }
 
-// moves says that a Drain makes shards move: from a node that is not there nothing can.
-func moves(h *Health, t *Touch) bool { return !outside(h, t) && holdsData(h, t) }
+// moves says that a Drain makes shards move: all that leave are drained together, whichever of them is touched, and from
+// a node that is not there nothing moves.
+func moves(h *Health, t *Touch) bool {
+	return slices.ContainsFunc(h.Nodes, func(n Node) bool { return n.Data && (n.Name == t.Node || slices.Contains(t.Leaving, n.Name)) })
+}
 
 func roomForCopies(h *Health, t *Touch) no {
 	if !moves(h, t) {

@@ -51,16 +51,21 @@ var drainCases = []verdictCase{
 	}, RuleDrainDisk, "", true},
 	{"a watermark that was lowered counts", Drain, "d1", func(h *Health, _ *Touch) { h.Persistent = map[string]string{settingWatermark: "25%"} }, RuleDrainDisk, "room for 15.0 GiB", true},
 
-	{"a node that is down may be kept from shards whatever fits", Drain, "d1", func(h *Health, t *Touch) { h.kill("d1"); t.Leaving = []string{"d1", "d2", "d3", "d4"} }, "", "", false},
+	{"a node that is down may be kept from shards whatever fits", Drain, "d1", func(h *Health, _ *Touch) { h.kill("d1"); h.Indices[0].PerNode = 1 }, "", "", false},
+	{"others that leave with it must fit", Drain, "d1", func(h *Health, t *Touch) { h.kill("d1"); t.Leaving = []string{"d1", "d2", "d3"} }, RuleDrainCopies, "1 data node", true},
 	{"but not while it has what nobody else has", Drain, "d1", func(h *Health, _ *Touch) { h.kill("d1"); h.Status = "red" }, RuleRed, "", true},
 	{"unless git gives that up", Drain, "d1", func(h *Health, t *Touch) { h.kill("d1"); h.Status, t.AcceptLoss = "red", []string{"i-d1"} }, "", "", false},
 	{"a closed index that cannot be seen cannot be drained", Drain, "d1", func(h *Health, _ *Touch) {
 		h.Indices = append(h.Indices, Index{Name: "old", Shards: 5, Replicas: 1, Closed: true})
 	}, RuleClosed, "old", true},
 	{"a closed index that is seen can", Drain, "d1", func(h *Health, _ *Touch) { h.Indices[0].Closed = true }, "", "", false},
-	{"a master that leaves has nothing to drain", Drain, "d1", func(_ *Health, t *Touch) {
-		t.Node, t.Instance, t.Component, t.Leaving = "m1", "i-m1", spec.Master, []string{"m1", "d1", "d2", "d3", "d4"}
+	{"a master that leaves has nothing to drain", Drain, "d1", func(h *Health, t *Touch) {
+		t.Node, t.Instance, t.Component, t.Leaving = "m1", "i-m1", spec.Master, []string{"m1"}
+		h.Indices[0].PerNode = 1
 	}, "", "", false},
+	{"data nodes that leave with it must fit", Drain, "d1", func(_ *Health, t *Touch) {
+		t.Node, t.Instance, t.Component, t.Leaving = "m1", "i-m1", spec.Master, []string{"m1", "d1", "d2", "d3"}
+	}, RuleDrainCopies, "1 data node", true},
 }
 
 func TestTheWatermarkInForceIsAShareOrTheDefault(t *testing.T) {

@@ -52,7 +52,7 @@ func stoppedBefore(h *Health, t *Touch) no {
 }
 
 func noneHidden(h *Health, t *Touch) no {
-	if !holdsData(h, t) || lossAccepted(h, t) || t.Kind == Drain && outside(h, t) {
+	if t.Kind == Drain && !moves(h, t) || t.Kind != Drain && (!holdsData(h, t) || lossAccepted(h, t)) {
 		return no{}
 	}
 	seen := map[string]bool{}
