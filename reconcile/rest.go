@@ -33,8 +33,8 @@ var atRest = &marathon.App{}
 
 // putToRest lets w rest if it may; s must hold no orphans of it.
 func putToRest(w *wanted, s *marathon.State) {
-	if w.cluster.Suspend != nil || s == nil {
-		return // a suspension ends by the clock
+	if w.ask || w.cluster.Suspend != nil || s == nil {
+		return // what differs in Elasticsearch is to be seen first; a suspension ends by the clock
 	}
 	d := w.full
 	gate := s.Apps[d.App(spec.Gate).ID]

@@ -76,7 +76,7 @@ func (m *maker) phase() Phase {
 		return IsSuspended
 	case m.due():
 		return Converging
-	case len(m.out.Waits) > 0:
+	case slices.ContainsFunc(m.out.Waits, func(w Wait) bool { return w.Rule != RuleUndoWindow }):
 		return Waiting
 	case len(m.out.Holds) > 0:
 		return Held

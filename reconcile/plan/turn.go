@@ -150,8 +150,9 @@ func (m *maker) soaks(next place) bool {
 		return false
 	}
 	if c.Pause {
-		m.wait(Wait{App: data.live.ID, Component: spec.Data, Rule: RuleCanaryPaused,
-			Why: fmt.Sprintf("%d of %d nodes run the change; the others follow when rollout.pause is taken away, or go back when the change is", current, len(data.slots))})
+		m.hold(Hold{App: data.live.ID, Component: spec.Data, Rule: RuleCanaryPaused, Pos: m.want.Spec.OriginOf("rollout.pause"),
+			Why:    fmt.Sprintf("%d of %d nodes run the change and the others wait", current, len(data.slots)),
+			WayOut: "take rollout.pause away and the others follow, or take the change back and the canaries do"})
 		return true
 	}
 	if left := c.Soak - m.facts.Now.Sub(youngest); left > 0 && current == c.Canary {
