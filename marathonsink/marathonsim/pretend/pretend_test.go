@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,13 +13,16 @@ import (
 	"github.com/esfleet/esfleet/marathonsink/marathon"
 	"github.com/esfleet/esfleet/marathonsink/marathonsim"
 	"github.com/esfleet/esfleet/marathonsink/marathonsim/pretend"
+	"github.com/esfleet/esfleet/render/bundle"
 )
 
+// A stage is a Sim with a Fleet and one cluster, in virtual time.
 type stage struct {
 	*testing.T
 	sim    *marathonsim.Sim
 	fleet  *pretend.Fleet
 	client *http.Client
+	bundle map[string]string // of every node; nil: they have none
 }
 
 const logs = "/search/logs"
@@ -30,9 +34,11 @@ func playWith(t *testing.T, fleet *pretend.Fleet, story func(s stage)) {
 		sim := marathonsim.New(marathonsim.Options{Programs: fleet.Program})
 		defer sim.Close()
 		fleet.Watch(sim)
-		story(stage{t, sim, fleet, &http.Client{Transport: sim.Transport()}})
+		story(stage{T: t, sim: sim, fleet: fleet, client: clientOf(sim)})
 	})
 }
+
+func clientOf(sim *marathonsim.Sim) *http.Client { return &http.Client{Transport: sim.Transport()} }
 
 func (s stage) send(method, url string, body any) (int, map[string]any) {
 	s.Helper()
@@ -58,27 +64,106 @@ func (s stage) send(method, url string, body any) (int, map[string]any) {
 
 func (s stage) put(component string, n int) {
 	s.Helper()
-	id := "/search/logs/" + component
+	s.putAs(component, component, n)
+}
+
+// putAs makes an app of some name out of a component's nodes.
+func (s stage) putAs(app, component string, n int) {
+	s.Helper()
+	id := logs + "/" + app
+	env := map[string]string{}
+	for k, v := range s.bundle {
+		env[k] = v
+	}
 	code, out := s.send("PUT", "http://marathon.sim/v2/apps"+id, map[string]any{
-		"id": id, "cmd": "es", "instances": n, "cpus": 0.1, "mem": 32, "constraints": [][]string{{"hostname", "UNIQUE"}},
+		"id": id, "cmd": "es", "instances": n, "cpus": 0.1, "mem": 32, "env": env, "constraints": [][]string{{"hostname", "UNIQUE"}},
 		"labels":          map[string]string{marathon.LabelComponent: component, marathon.LabelGroup: "search", marathon.LabelCluster: "logs"},
 		"upgradeStrategy": map[string]any{"minimumHealthCapacity": 1, "maximumOverCapacity": 0},
 		"portDefinitions": []any{map[string]any{"port": 0, "name": "http"}},
 		"container": map[string]any{"type": "MESOS", "volumes": []any{map[string]any{
-			"containerPath": "data", "mode": "RW", "persistent": map[string]any{"size": 64}}}},
+			"containerPath": "data", "mode": "RW", "persistent": map[string]any{"size": 16 << 10}}}},
 	})
 	if code >= 300 {
 		s.Fatalf("PUT %s: %d %v", id, code, out)
 	}
 }
 
+// sendAny is send for answers that are no object.
+func (s stage) sendAny(method, url string) (int, any) {
+	s.Helper()
+	r, err := http.NewRequest(method, url, nil)
+	if err != nil {
+		s.Fatal(err)
+	}
+	resp, err := s.client.Do(r)
+	if err != nil {
+		s.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var out any
+	if err := json.NewDecoder(resp.Body).Decode(&out); err != nil {
+		s.Fatalf("%s %s: %v", method, url, err)
+	}
+	return resp.StatusCode, out
+}
+
+// bundleOf is the environment of a node of some version, as render makes it.
+func bundleOf(t *testing.T, version, distribution string, minimumMasters int, plugins ...string) map[string]string {
+	t.Helper()
+	major, _, _ := strings.Cut(version, ".")
+	list := strings.Join(plugins, " - -\n")
+	if list != "" {
+		list += " - -\n"
+	}
+	yml := "cluster.name: \"search-logs\"\n"
+	if minimumMasters > 0 {
+		yml += "discovery.zen.minimum_master_nodes: " + itoa(minimumMasters) + "\n"
+	}
+	b, err := bundle.Pack([]bundle.File{
+		{Path: "facts.sh", Content: []byte("distribution='" + distribution + "'\nmajor='" + major + "'\nunique='1'\nversion='" + version + "'\n")},
+		{Path: "config/elasticsearch.yml", Content: []byte(yml)},
+		{Path: "plugins.txt", Content: []byte(list)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	env, err := bundle.ToEnv(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return env
+}
+
+// tasks are those of a component, in order.
+func (s stage) tasks(component string) []marathonsim.Task {
+	for _, a := range s.sim.View().Apps {
+		if a.ID.Name() == component {
+			return a.Tasks
+		}
+	}
+	return nil
+}
+
+// hold stops one node of a component for good, its volume kept, and answers which.
+func (s stage) hold(component string) marathonsim.Task {
+	s.Helper()
+	all := s.tasks(component)
+	task := all[slices.IndexFunc(all, func(t marathonsim.Task) bool { return !t.Suspended })]
+	code, out := s.send("DELETE", "http://marathon.sim/v2/apps"+logs+"/"+component+"/tasks/"+string(task.ID)+"?scale=true", nil)
+	if code != 200 {
+		s.Fatalf("stop %s: %d %v", task.ID, code, out)
+	}
+	return task
+}
+
 // node is the address of some running task of a component.
 func (s stage) node(component string) (string, marathon.TaskID) {
 	s.Helper()
 	for _, a := range s.sim.View().Apps {
-		if a.ID.Name() == component && len(a.Tasks) > 0 {
-			t := a.Tasks[0]
-			return "http://" + t.Host + ":" + itoa(t.Ports[0]), t.ID
+		for _, t := range a.Tasks {
+			if a.ID.Name() == component && !t.Suspended {
+				return "http://" + t.Host + ":" + itoa(t.Ports[0]), t.ID
+			}
 		}
 	}
 	s.Fatalf("no task of %s", component)
