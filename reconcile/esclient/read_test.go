@@ -1,14 +1,11 @@
 package esclient_test
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -68,6 +65,67 @@ func TestVersion2TellsRolesByAttributesAndHasNoWordForAnUnsetSetting(t *testing.
 	}
 }
 
+func TestOnlyARecoveryThatHasLookedAtItsFilesCopiesNone(t *testing.T) {
+	for name, c := range map[string]struct {
+		kind, stage   string
+		total, reused int
+		want          bool
+	}{
+		"operations alone":            {"PEER", "TRANSLOG", 0, 0, true},
+		"all files are there already": {"PEER", "INDEX", 3, 3, true},
+		"some are copied":             {"PEER", "INDEX", 3, 2, false},
+		"not begun":                   {"PEER", "INIT", 0, 0, false},
+		"not counted yet":             {"PEER", "INDEX", 0, 0, false},
+		"a local one":                 {"STORE", "TRANSLOG", 0, 0, false},
+		"a replica of version 2":      {"REPLICA", "FINALIZE", 0, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := small().with("recovery", fmt.Sprintf(`{"i":{"shards":[{"id":0,"type":%q,"stage":%q,"source":{"name":"a"},"target":{"name":"b"},
+				"index":{"files":{"total":%d,"reused":%d}}}]}}`, c.kind, c.stage, c.total, c.reused))
+			h := both(s).Read(t.Context(), target())
+			if len(h.Recoveries) != 1 || h.Recoveries[0].OperationsOnly != c.want {
+				t.Errorf("got %+v", h)
+			}
+		})
+	}
+}
+
+// A repository may hold thousands of snapshots, each of which is read from it.
+func TestOnlyTheNewestSnapshotsAreAskedForWhereThatCanBeSaid(t *testing.T) {
+	for name, c := range map[string]struct {
+		dist    spec.Distribution
+		version spec.Version
+		want    string
+	}{
+		"it can":       {spec.ElasticsearchDist, spec.Version{Major: 7, Minor: 14}, "order=desc&size=100&sort=start_time"},
+		"too old":      {spec.ElasticsearchDist, spec.Version{Major: 7, Minor: 13}, ""},
+		"not a fork's": {spec.OpenSearchDist, spec.Version{Major: 2, Minor: 11}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var seen record
+			target := target()
+			target.Endpoints, target.Snapshots, target.Dist, target.Version = target.Endpoints[:1], true, c.dist, c.version
+			s := small().with("repositories", `{"r1":{"type":"fs"}}`, "snapshots", `{"responses":[{"snapshots":[{"state":"SUCCESS","end_time_in_millis":7000}]}]}`)
+			h := esclient.New(nodes{"a:9200": seen.of(s.node)}, 0).Read(t.Context(), target)
+			if !h.LastSnapshot.Equal(time.UnixMilli(7000)) {
+				t.Errorf("got %+v", h)
+			}
+			for _, q := range seen.sent {
+				if strings.Contains(q, "/_snapshot/r1/_all") && (!strings.Contains(q, c.want) || strings.Contains(q, "size=") != (c.want != "")) {
+					t.Errorf("asked %s", q)
+				}
+			}
+		})
+	}
+}
+
+func TestTheForkHasAnotherWordForAMaster(t *testing.T) {
+	s := small().edited(t, "nodes", `"roles":["master","data"]`, `"roles":["cluster_manager","data"]`)
+	if h := both(s).Read(t.Context(), target()); !h.Known || !h.Nodes[0].MasterEligible || h.Nodes[1].MasterEligible {
+		t.Errorf("got %+v", h)
+	}
+}
+
 func TestBeforeTheClusterIsRecordedItsIdentityIsReported(t *testing.T) {
 	target := target()
 	target.UUID = ""
@@ -117,6 +175,7 @@ func TestAnyDoubtIsNotKnownAndSaysWhy(t *testing.T) {
 		{"counts that contradict the copies", one(green.edited(t, "health", `"active_shards":2`, `"active_shards":3`)), true, []string{"read twice", "3 active copies, and lists 2"}},
 		{"a number of nodes that contradicts", one(green.edited(t, "health", `"number_of_nodes":2`, `"number_of_nodes":3`)), true, []string{"3 nodes, and lists 2"}},
 		{"green without a copy", one(lacking(t, 1).edited(t, "health", "yellow", "green")), true, []string{"green", "lists 1 that are not"}},
+		{"a number of data nodes that contradicts", one(green.edited(t, "health", `"number_of_data_nodes":2`, `"number_of_data_nodes":1`)), true, []string{"1 data nodes, and lists 2"}},
 		{"health of another cluster", one(green.edited(t, "health", `"logs"`, `"shop"`)), true, []string{`the name "shop"`}},
 		{"a server error", one(situationWith(green, "running", 500, `{"error":{"type":"oops","reason":"broken"},"status":500}`)), true, []string{"/_snapshot/_status", "status 500: oops: broken"}},
 		{"a 408 that is no health", one(situationWith(green, "health", 408, `{"error":"late"}`)), true, []string{"a number is missing"}},
@@ -261,108 +320,6 @@ func TestTwoThatAgreeAreEnoughWhateverTheOthersDo(t *testing.T) {
 	}
 	if len(seen.sent) != 0 {
 		t.Errorf("a node more than needed was asked %q", seen.sent)
-	}
-}
-
-// A frozen node delays whatever asks all nodes; the others answer in time without it.
-func TestANodeThatHangsIsNamed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := small().with("stats", `{"nodes":{"A":{}}}`)
-		node := func(w http.ResponseWriter, r *http.Request) {
-			if name := calls[r.URL.Path]; name == "sizes" || name == "recovery" {
-				<-r.Context().Done()
-			}
-			s.node(w, r)
-		}
-		target := target()
-		target.Endpoints = target.Endpoints[:1]
-		start := time.Now()
-		unknown(t, esclient.New(nodes{"a:9200": node}, 0).Read(t.Context(), target), "1 of 2 members do not answer: b")
-		if took := time.Since(start); took != 5*time.Second {
-			t.Errorf("it took %s", took)
-		}
-	})
-}
-
-func TestARedirectIsNotFollowed(t *testing.T) {
-	var seen record
-	n := nodes{
-		"a:9200": func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "http://evil:9200"+r.URL.Path, http.StatusFound)
-		},
-		"evil:9200": seen.of(small().node),
-	}
-	target := target()
-	target.Endpoints = target.Endpoints[:1]
-	unknown(t, esclient.New(n, 0).Read(t.Context(), target), "status 302")
-	if len(seen.sent) != 0 {
-		t.Errorf("it was followed: %q", seen.sent)
-	}
-}
-
-func TestASlowNodeIsGivenUpAfterItsTime(t *testing.T) {
-	for name, c := range map[string]struct {
-		hangs string
-		took  time.Duration
-	}{"at once": {"state", 3 * time.Second}, "later": {"health", 3 * time.Second}} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				slow := func(w http.ResponseWriter, r *http.Request) {
-					if calls[r.URL.Path] == c.hangs {
-						<-r.Context().Done()
-					}
-					small().node(w, r)
-				}
-				start := time.Now()
-				h := esclient.New(nodes{"a:9200": slow, "b:9200": small().node}, 3*time.Second).Read(t.Context(), target())
-				unknown(t, h, "no whole answer within 3s")
-				if took := time.Since(start); took != c.took {
-					t.Errorf("it waited %s", took)
-				}
-			})
-		})
-	}
-}
-
-func TestTheEndOfTheCallersContextEndsTheReading(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	n := nodes{"a:9200": func(_ http.ResponseWriter, r *http.Request) { cancel(); <-r.Context().Done() }}
-	unknown(t, esclient.New(n, time.Hour).Read(ctx, target()), "canceled")
-}
-
-// A connection that breaks in mid-answer is another thing than a short answer: the length was promised.
-func TestABrokenConnectionIsNotKnown(t *testing.T) {
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/_nodes/stats/fs,jvm" {
-			w.Header().Set("Content-Length", "100000")
-		}
-		small().node(w, r)
-	}))
-	defer srv.Close()
-	target := target()
-	target.Endpoints = []string{srv.URL}
-	unknown(t, esclient.New(transport, 0).Read(t.Context(), target), "unexpected EOF")
-}
-
-// A node that has lost its master answers no call that needs one before master_timeout, which is 30 s unless the call says
-// less; and what a node says without asking its master may be long past.
-func TestEveryCallBoundsTheWaitForAMaster(t *testing.T) {
-	var seen record
-	target := target()
-	target.Endpoints, target.Snapshots, target.Templates = target.Endpoints[:1], true, []string{"rules"}
-	s := small().with("repositories", `{"r1":{"type":"fs"}}`)
-	if h := esclient.New(nodes{"a:9200": seen.of(s.node)}, 0).Read(t.Context(), target); !h.Known {
-		t.Fatalf("got %+v", h)
-	}
-	if len(seen.sent) != 13 {
-		t.Errorf("%d calls: %q", len(seen.sent), seen.sent)
-	}
-	for _, q := range seen.sent {
-		// These refuse the parameter: they ask no master.
-		refuses := strings.Contains(q, "/_nodes") || strings.Contains(q, "/_recovery") || strings.Contains(q, "/_stats")
-		if strings.Contains(q, "master_timeout=2500ms") == refuses || strings.Contains(q, "local=") {
-			t.Errorf("asked %s", q)
-		}
 	}
 }
 
