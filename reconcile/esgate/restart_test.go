@@ -52,6 +52,9 @@ var restartCases = []verdictCase{
 	{"a crashed ingest node is restarted if it is the only one away", Restart, "d1", func(_ *Health, t *Touch) {
 		t.Node, t.Instance, t.Component, t.Peers = "x1", "i-x1", spec.Ingest, 1
 	}, "", "", false},
+	{"a crashed ingest node is restarted if nobody counts its peers", Restart, "d1", func(_ *Health, t *Touch) {
+		t.Node, t.Instance, t.Component = "x1", "i-x1", spec.Ingest
+	}, "", "", false},
 	{"a crashed node waits if another one is away", Restart, "d1", func(h *Health, _ *Touch) { h.kill("d1"); h.lose("d2"); h.Shards = nil; h.Indices = nil }, RuleComplete, "2 of 4", false},
 	{"a crashed data node waits if a master is away", Restart, "d1", func(h *Health, _ *Touch) { h.kill("d1"); h.lose("m3") }, RuleComplete, "2 of 3 masters", false},
 	{"a crashed master waits if a data node is away", Restart, "m2", func(h *Health, _ *Touch) { h.lose("m2"); h.kill("d1") }, RuleComplete, "3 of 4 data nodes", false},
