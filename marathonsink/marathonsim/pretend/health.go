@@ -73,7 +73,7 @@ func (c *cluster) health(name string) counts {
 		return h
 	}
 	for _, ix := range c.meta.indices {
-		if name != "" && ix.name != name {
+		if name != "" && ix.name != name || ix.toy && h.data == 0 {
 			continue
 		}
 		for _, s := range ix.shards {

@@ -42,8 +42,9 @@ type Fleet struct {
 	Detect time.Duration // from a node's end to its removal from the cluster; 0: an eighth of Recover
 	Rate   int64         // bytes per second of one recovery; 0: 40 MiB
 
-	// Indices are created as soon as a cluster has a node that may hold data; nil: one of three shards with a replica, and
-	// none where the data app has a single node. Empty: none.
+	// Indices are created as soon as a cluster has a node that may hold data. Empty: none. Nil: a toy for demonstrations,
+	// three shards with a replica (without one where the data app has a single node), which health does not count while
+	// no data node is there: masters alone are green, as real ones are not once there is an index.
 	Indices []Index
 	// Seed decides what Elasticsearch leaves to chance: ids, and who is elected.
 	Seed uint64

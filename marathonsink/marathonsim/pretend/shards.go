@@ -17,6 +17,7 @@ type index struct {
 	shards     []*shard
 	ids        map[string]write // by the id that a client chose
 	writes     int
+	toy        bool // made for a fleet that says nothing of indices
 }
 
 // A write is one document that a client was told is safe, or was not.
@@ -285,7 +286,9 @@ func (c *cluster) createFirstIndices() {
 	for _, x := range first {
 		own := settings{"index.number_of_shards": strconv.Itoa(x.Primaries), "index.number_of_replicas": strconv.Itoa(x.Replicas)}
 		own.merge(x.Settings)
-		m.insert(c.newIndex(x.Name, own, x.Bytes))
+		ix := c.newIndex(x.Name, own, x.Bytes)
+		ix.toy = c.fleet.Indices == nil
+		m.insert(ix)
 	}
 	c.touch()
 }
