@@ -201,8 +201,12 @@ var appShape = map[string]shape{
 	"cpus": positive, "mem": positive, "disk": positive, "gpus": count, "instances": count,
 	"backoffSeconds": count, "backoffFactor": numeric(1, math.Inf(1), false), "maxLaunchDelaySeconds": count,
 	"taskKillGracePeriodSeconds": count,
-	"executorResources":          fields(map[string]shape{"mem": numeric(32, math.Inf(1), false)}),
-	"cmd":                        anyText, "user": anyText, "executor": anyText, "role": anyText, "args": listOf(anyText),
+	"executorResources": func(c *shapes, path string, v any) {
+		if c.ver.residentMessages { // before 1.6 nothing is too little
+			fields(map[string]shape{"mem": numeric(32, math.Inf(1), false)})(c, path, v)
+		}
+	},
+	"cmd": anyText, "user": anyText, "executor": anyText, "role": anyText, "args": listOf(anyText),
 	"env": mapOf(envValue), "labels": mapOf(anyText), "requirePorts": boolean, "tty": boolean,
 	"killSelection": words("YOUNGEST_FIRST", "OLDEST_FIRST"), "dependencies": listOf(anyText),
 	"constraints": listOf(listOf(anyText)), "acceptedResourceRoles": listOf(anyText), "version": isoDate,
