@@ -27,7 +27,8 @@ func (m *maker) grow() bool {
 			return true
 		}
 		t := m.touch(esgate.Join, r, nil)
-		if m.refusal(esgate.Judge(&m.facts.Elasticsearch, t), r, fmt.Sprintf("%s: %d → %d nodes", r.live.ID.Name(), r.live.Instances, n), m.origin(r.want, "replicas")) {
+		t.Adds = n - r.live.Instances
+		if m.refusal(t, r, fmt.Sprintf("%s: %d → %d nodes", r.live.ID.Name(), r.live.Instances, n), m.origin(r.want, "replicas")) {
 			return true
 		}
 		m.step(Step{Verb: ScaleOut, App: r.live.ID, Component: r.component, Instances: n, From: r.live.Instances, Seen: r.live.Version,

@@ -72,28 +72,28 @@ func settingFixes(want *render.Desired, h *esgate.Health, leaving []string) []Fi
 				Why: "index template " + t.Name + " is not as git says: new indices would lack the reliability rules"})
 		}
 	}
-	if delay := Delay(want.Spec); delay != "" {
-		n, first := 0, ""
-		for _, i := range h.Indices {
-			if !i.Closed && duration(i.DelayedTimeout) != want.Spec.Indices.Delay {
-				n++
-				first = i.Name
-			}
-		}
-		if n > 0 {
-			out = append(out, Fix{Change: esgate.Change{DelayedTimeout: delay}, Pos: want.Spec.OriginOf("indices.delay"),
-				Why: fmt.Sprintf("%d %s (%s …) would copy shards anew sooner than %s after a node stops", n, plural(n, "index"), first, delay)})
-		}
+	if want.Spec.Indices.Delay > 0 {
+		out = append(out, hasty(want.Spec, h)...)
 	}
 	return out
 }
 
-// Delay is indices.delay as Elasticsearch writes a time; "" if git sets none.
-func Delay(c *spec.Cluster) string {
-	if c.Indices.Delay == 0 {
-		return ""
+// hasty finds indices that would not wait for a node that restarts.
+func hasty(c *spec.Cluster, h *esgate.Health) []Fix {
+	n, first := 0, ""
+	for _, i := range h.Indices {
+		if !i.Closed && duration(i.DelayedTimeout) != c.Indices.Delay {
+			if n++; n == 1 {
+				first = i.Name
+			}
+		}
 	}
-	return fmt.Sprintf("%dms", c.Indices.Delay.Milliseconds())
+	if n == 0 {
+		return nil
+	}
+	delay := render.DelayedTimeout(c)
+	return []Fix{{Change: esgate.Change{DelayedTimeout: delay}, Pos: c.OriginOf("indices.delay"),
+		Why: fmt.Sprintf("%d %s (%s …) would not wait %s for a node that restarts before copying its shards anew", n, plural(n, "index"), first, delay)}}
 }
 
 // duration reads a time as Elasticsearch writes it, 300000ms, 5m or 1d; 0 if it is none.
