@@ -249,7 +249,8 @@ func TestAnEmptyMarathonBecomesTheFleetInOrderAndASecondRunChangesNothing(t *tes
 				order = append(order, e.Verb+" "+marathon.AppID(e.App).Name())
 			}
 		}
-		want := []string{"create gate", "create discovery", "create es-master", "record-uuid gate", "create es-datanode", "create es2graphite", "create kibana"}
+		want := []string{"create gate", "create discovery", "create es-master", "record-uuid gate", "create es-datanode", "create es2graphite", "create kibana",
+			"elasticsearch es-master", "elasticsearch es-master"}
 		if !slices.Equal(order, want) {
 			t.Errorf("order is %v\nwant %v", order, want)
 		}
@@ -267,46 +268,48 @@ func TestAnEmptyMarathonBecomesTheFleetInOrderAndASecondRunChangesNothing(t *tes
 }
 
 func TestACommitConverges(t *testing.T) {
+	turn := []string{"stop-node es-datanode", "start-node es-datanode"}
 	for _, c := range []struct {
 		name   string
 		change map[string]func(string) string
-		writes []string // beyond the creation's
+		steps  []string // beyond the creation's
 		holds  []string
 	}{
 		{"by one more data node", map[string]func(string) string{logs: replaced("replicas: 3\n  cpus: 0.5", "replicas: 4\n  cpus: 0.5")},
-			[]string{"PUT /v2/apps/search/logs/es-datanode"}, nil},
+			[]string{"scale-out es-datanode"}, nil},
 		{"by another Kibana image", map[string]func(string) string{logs: replaced("kibana/kibana:7.17.28", "kibana/kibana:7.17.29")},
-			[]string{"PUT /v2/apps/search/logs/kibana"}, nil},
-		{"by a hold where data nodes would restart", map[string]func(string) string{logs: replaced("queries.cache.size: 5%", "queries.cache.size: 6%")},
-			nil, []string{plan.RuleNeedsRoll}},
-		{"by a hold where fewer data nodes are wanted", map[string]func(string) string{logs: replaced("replicas: 3\n  cpus: 0.5", "replicas: 2\n  cpus: 0.5")},
-			nil, []string{plan.RuleScaleInDrain}},
+			[]string{"update kibana"}, nil},
+		{"by turns of the data nodes", map[string]func(string) string{logs: replaced("queries.cache.size: 5%", "queries.cache.size: 6%")},
+			slices.Concat([]string{"commit es-datanode", "close-gate gate"}, turn, turn, turn), nil},
+		{"by draining and removing a data node, its volume kept", map[string]func(string) string{logs: replaced("replicas: 3\n  cpus: 0.5", "replicas: 2\n  cpus: 0.5")},
+			[]string{"drain es-datanode", "remove-node es-datanode"}, nil},
 		{"by a hold where memory changes", map[string]func(string) string{logs: replaced("cpus: 0.5\n  memory: 1GiB", "cpus: 0.5\n  memory: 2GiB")},
 			nil, []string{plan.RuleImmutable}},
 		{"by stopping a retired cluster, volumes kept", map[string]func(string) string{logs: func(s string) string { return s + "\nstate: retired\n" }},
-			[]string{"PUT /v2/apps/search/logs/discovery", "PUT /v2/apps/search/logs/es-datanode", "PUT /v2/apps/search/logs/es-master",
-				"PUT /v2/apps/search/logs/es2graphite", "PUT /v2/apps/search/logs/kibana"}, nil},
+			[]string{"stop kibana", "stop es2graphite", "stop es-datanode", "stop es-master", "stop discovery"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p := newPool(t, 6)
-				r := p.reconciler(nil)
+				j := &journal{}
+				r := p.reconciler(j)
 				mustConverge(t, p.converge(r, fleet(t, nil)))
-				p.wire.writes = nil
+				created := len(j.entries)
 				v := p.converge(r, fleet(t, c.change))
-				if got := p.wire.sorted(); !slices.Equal(got, c.writes) {
-					t.Errorf("wrote %q\nwant  %q", got, c.writes)
+				var steps, holds []string
+				for _, e := range j.entries[created:] {
+					steps = append(steps, e.Verb+" "+marathon.AppID(e.App).Name())
 				}
-				var holds []string
+				if !slices.Equal(steps, c.steps) {
+					t.Errorf("did  %q\nwant %q", steps, c.steps)
+				}
 				for _, x := range v.Clusters {
 					for _, h := range x.Plan.Holds {
 						holds = append(holds, h.Rule)
 					}
 				}
-				for _, rule := range c.holds {
-					if !slices.Contains(holds, rule) {
-						t.Errorf("holds %v lack %s", holds, rule)
-					}
+				if !slices.Equal(holds, c.holds) {
+					t.Errorf("holds %v, want %v", holds, c.holds)
 				}
 				if len(c.holds) == 0 {
 					mustConverge(t, v)

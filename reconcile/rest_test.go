@@ -21,7 +21,6 @@ import (
 	"github.com/esfleet/esfleet/marathonsink/marathon"
 	"github.com/esfleet/esfleet/reconcile"
 	"github.com/esfleet/esfleet/reconcile/esgate"
-	"github.com/esfleet/esfleet/reconcile/plan"
 	"github.com/esfleet/esfleet/spec"
 )
 
