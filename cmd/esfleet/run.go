@@ -76,8 +76,21 @@ func logger(w io.Writer, format string) *slog.Logger {
 func newStatus() *cobra.Command {
 	t := &target{}
 	cmd := &cobra.Command{
-		Use:     "status [GROUP/CLUSTER...]",
-		Short:   "Show each cluster's phase, what runs of what is wanted, and what it waits for",
+		Use:   "status [GROUP/CLUSTER...]",
+		Short: "Show each cluster's phase, what runs of what is wanted, and what it waits for",
+		Long: `Show each cluster's phase, what runs of what is wanted, and what it waits for. Of a cluster that is not as git wants
+it, also what is under way, how far it is and when it will have ended, and every node that waits, with the rule that keeps
+it waiting and why. The states of a node:
+
+  old          runs, and has yet to be restarted with what git wants
+  restarting   was stopped for its turn, and comes back
+  starting     is on its way up
+  draining     is to leave; its copies move to other nodes
+  leaving      is to leave; it is empty, or not drained yet
+  stopped      has left; its volume is kept for a while
+  down         is not up, and esfleet did not stop it
+  unreachable  its agent does not answer; it may well run
+  current      runs what git wants`,
 		Example: "  esfleet status --fleet examples/fleet --marathon http://marathon:8080",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, v, err := t.look(cmd, args)

@@ -29,6 +29,15 @@ const (
 	Drift = "esfleet_drift"
 	// Holds {cluster, rule} counts the steps that wait for a person; absent means none.
 	Holds = "esfleet_holds"
+	// Slots {cluster, state} counts the places of Elasticsearch nodes by how they stand, while a cluster is not as git wants
+	// it; a state that no slot is in has no series, nor has a cluster that is converged.
+	Slots = "esfleet_slots"
+	// RolloutDone and RolloutTotal {cluster, work} are how many nodes are through with what is under way (restart, leave or
+	// join), and of how many; absent while nothing is.
+	RolloutDone  = "esfleet_rollout_done"
+	RolloutTotal = "esfleet_rollout_total"
+	// RolloutLeft {cluster, work} is how many seconds it will still take; absent where nobody can tell.
+	RolloutLeft = "esfleet_rollout_left_seconds"
 	// Suspended {cluster} is 1 while writes to the cluster are suspended, else 0.
 	Suspended = "esfleet_suspended"
 	// Steps {verb, outcome} counts the steps taken.
@@ -56,6 +65,7 @@ const (
 // Metrics are the daemon's series. All methods may be called at once from many goroutines.
 type Metrics struct {
 	phase, drift, holds, suspended *prometheus.GaugeVec
+	slots, done, total, left       *prometheus.GaugeVec
 	steps, requests, fetches       *prometheus.CounterVec
 	requestSeconds                 *prometheus.HistogramVec
 	commitInfo, resyncedAt         *prometheus.GaugeVec
@@ -75,6 +85,10 @@ func New(reg prometheus.Registerer) *Metrics {
 		phase:          gauges(ClusterPhase, "1 for the phase a cluster is in.", "cluster", "phase"),
 		drift:          gauges(Drift, "Differences between git and live, by class.", "cluster", "class"),
 		holds:          gauges(Holds, "Steps that wait for a person, by the rule that holds them.", "cluster", "rule"),
+		slots:          gauges(Slots, "Places of Elasticsearch nodes of clusters that are not as git wants them, by state.", "cluster", "state"),
+		done:           gauges(RolloutDone, "Nodes that are through with what is under way.", "cluster", "work"),
+		total:          gauges(RolloutTotal, "Nodes that what is under way concerns.", "cluster", "work"),
+		left:           gauges(RolloutLeft, "How long what is under way will still take.", "cluster", "work"),
 		suspended:      gauges(Suspended, "1 while writes to the cluster are suspended.", "cluster"),
 		steps:          counters(Steps, "Steps taken.", "verb", "outcome"),
 		requests:       counters(Requests, "Requests to Marathon; kind is ok or the kind of the error.", "op", "kind"),
@@ -90,7 +104,7 @@ func New(reg prometheus.Registerer) *Metrics {
 	}
 	build := gauges(BuildInfo, "What is running.", "version", "goversion")
 	build.WithLabelValues(version(), runtime.Version()).Set(1)
-	reg.MustRegister(m.phase, m.drift, m.holds, m.suspended, m.steps, m.requests, m.fetches, m.commitInfo, m.resyncedAt,
+	reg.MustRegister(m.phase, m.drift, m.holds, m.suspended, m.slots, m.done, m.total, m.left, m.steps, m.requests, m.fetches, m.commitInfo, m.resyncedAt,
 		m.fetchedAt, m.lookedAt, m.oplogErrors, m.requestSeconds, build)
 	return m
 }
@@ -116,6 +130,30 @@ type observed struct {
 	round        uint64
 	phase        plan.Phase
 	holds, drift map[string]int
+	// These are nil of the many clusters where nothing is under way.
+	slots, done, total, left map[string]int
+}
+
+// see takes in the slots and what is under way.
+func (o *observed) see(c *plan.Cluster) {
+	for state, n := range c.SlotCounts() {
+		put(&o.slots, string(state), n)
+	}
+	for i := range c.Work {
+		w := &c.Work[i]
+		put(&o.done, string(w.What), w.Done)
+		put(&o.total, string(w.What), w.Total)
+		if left, ok := w.Left(); ok {
+			put(&o.left, string(w.What), int(left.Seconds()))
+		}
+	}
+}
+
+func put(to *map[string]int, key string, n int) {
+	if *to == nil {
+		*to = map[string]int{}
+	}
+	(*to)[key] = n
 }
 
 // Observe takes in one cluster's plan and its drift; d is nil while live is not known. Only what has changed since the
@@ -127,6 +165,7 @@ func (m *Metrics) Observe(c *plan.Cluster, d *drift.Drift) {
 	for _, h := range c.Holds {
 		now.holds[m.bounded("rule", h.Rule)]++
 	}
+	now.see(c)
 	if d != nil {
 		for _, x := range d.Differences {
 			now.drift[string(x.Class)]++
@@ -150,6 +189,15 @@ func (m *Metrics) Observe(c *plan.Cluster, d *drift.Drift) {
 	m.suspended.WithLabelValues(cluster).Set(suspended)
 	replace(m.holds, cluster, was.holds, now.holds)
 	replace(m.drift, cluster, was.drift, now.drift)
+	m.replaceWork(cluster, was, now)
+}
+
+// replaceWork makes the series of what is under way in a cluster now's.
+func (m *Metrics) replaceWork(cluster string, was, now *observed) {
+	replace(m.slots, cluster, was.slots, now.slots)
+	replace(m.done, cluster, was.done, now.done)
+	replace(m.total, cluster, was.total, now.total)
+	replace(m.left, cluster, was.left, now.left)
 }
 
 // replace makes a cluster's counts now's.
@@ -158,7 +206,7 @@ func replace(v *prometheus.GaugeVec, cluster string, was, now map[string]int) {
 		v.WithLabelValues(cluster, k).Set(float64(n))
 	}
 	for k := range was {
-		if now[k] == 0 {
+		if _, still := now[k]; !still {
 			v.DeleteLabelValues(cluster, k)
 		}
 	}
@@ -175,6 +223,7 @@ func (m *Metrics) Looked(at time.Time) {
 			m.suspended.DeleteLabelValues(id.String())
 			replace(m.holds, id.String(), o.holds, nil)
 			replace(m.drift, id.String(), o.drift, nil)
+			m.replaceWork(id.String(), o, &observed{})
 		}
 	}
 	m.round++

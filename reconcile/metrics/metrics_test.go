@@ -49,6 +49,10 @@ func TestAScrapeReadsAsItsGoldenFile(t *testing.T) {
 	m.Observe(&plan.Cluster{ID: logs, Phase: plan.Held, Holds: []plan.Hold{{Rule: "guard"}, {Rule: "guard"}, {Rule: "stateful-update"}}},
 		&drift.Drift{ID: logs, Differences: []drift.Difference{{Class: drift.Update}, {Class: drift.Update}, {Class: drift.Scale}}})
 	m.Observe(&plan.Cluster{ID: shop, Phase: plan.IsSuspended}, nil)
+	left := int64(90)
+	m.Observe(&plan.Cluster{ID: spec.ClusterID{Group: "search", Name: "orders"}, Phase: plan.Waiting,
+		Slots: []plan.Slot{{State: plan.SlotOld}, {State: plan.SlotOld}, {State: plan.SlotStarting}},
+		Work:  []plan.Work{{What: plan.WorkRestart, Total: 3, LeftSeconds: &left}, {What: plan.WorkJoin, Done: 3, Total: 4}}}, nil)
 	m.Resynced("main", at)
 	m.Looked(at)
 	m.StepDone(plan.CreateApp, "done")
@@ -80,10 +84,12 @@ func TestAScrapeReadsAsItsGoldenFile(t *testing.T) {
 func TestWhatIsNoLongerSoLosesItsSeries(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	m := New(reg)
-	m.Observe(&plan.Cluster{ID: logs, Phase: plan.Held, Holds: []plan.Hold{{Rule: "guard"}}}, &drift.Drift{Differences: []drift.Difference{{Class: drift.Update}}})
-	m.Observe(&plan.Cluster{ID: shop, Phase: plan.Held, Holds: []plan.Hold{{Rule: "guard"}}}, &drift.Drift{Differences: []drift.Difference{{Class: drift.Update}}})
+	left := int64(90)
+	slots, work := []plan.Slot{{State: plan.SlotOld}}, []plan.Work{{What: plan.WorkRestart, Total: 1, LeftSeconds: &left}}
+	m.Observe(&plan.Cluster{ID: logs, Phase: plan.Held, Slots: slots, Work: work, Holds: []plan.Hold{{Rule: "guard"}}}, &drift.Drift{Differences: []drift.Difference{{Class: drift.Update}}})
+	m.Observe(&plan.Cluster{ID: shop, Phase: plan.Held, Slots: slots, Work: work, Holds: []plan.Hold{{Rule: "guard"}}}, &drift.Drift{Differences: []drift.Difference{{Class: drift.Update}}})
 	m.Looked(at)
-	if got := scrape(t, reg); strings.Count(got, "search/shop") != 4 || strings.Count(got, "search/logs") != 4 {
+	if got := scrape(t, reg); strings.Count(got, "search/shop") != 8 || strings.Count(got, "search/logs") != 8 {
 		t.Fatalf("before:\n%s", got)
 	}
 	m.Observe(&plan.Cluster{ID: logs, Phase: plan.Converged}, &drift.Drift{})
@@ -93,7 +99,8 @@ func TestWhatIsNoLongerSoLosesItsSeries(t *testing.T) {
 		t.Error("a cluster that was not looked at any more still has series")
 	}
 	if !strings.Contains(got, `esfleet_cluster_phase{cluster="search/logs",phase="converged"} 1`) || strings.Contains(got, "held") ||
-		strings.Contains(got, Drift+"{") || strings.Contains(got, Holds+"{") {
+		strings.Contains(got, Slots+"{") || strings.Contains(got, RolloutDone+"{") || strings.Contains(got, RolloutTotal+"{") ||
+		strings.Contains(got, RolloutLeft+"{") || strings.Contains(got, Drift+"{") || strings.Contains(got, Holds+"{") {
 		t.Errorf("the converged cluster shows its past:\n%s", got)
 	}
 }

@@ -56,7 +56,7 @@ func (m *maker) commit() bool {
 	}
 	t := m.touch(esgate.Commit, r, nil)
 	what := "the new definition of " + r.live.ID.Name()
-	if m.refusal(esgate.Judge(&m.facts.Elasticsearch, t), r, what, firstPos(r.changes)) {
+	if m.refusal(t, r, what, firstPos(r.changes)) {
 		return true
 	}
 	step := Step{Verb: Commit, App: r.live.ID, Component: r.component, Seen: r.live.Version, From: r.live.Instances, Instances: r.live.Instances,

@@ -216,15 +216,16 @@ func (m *maker) touch(kind esgate.Kind, r *role, s *slot) esgate.Touch {
 	return t
 }
 
-// refusal turns a verdict into a Hold or a Wait and says whether there is one.
-func (m *maker) refusal(v esgate.Verdict, r *role, what string, pos spec.Pos) bool {
+// refusal turns the rules' no to t into a Hold or a Wait and says whether there is one.
+func (m *maker) refusal(t esgate.Touch, r *role, what string, pos spec.Pos) bool {
+	v := esgate.Judge(&m.facts.Elasticsearch, t)
 	switch {
 	case v.OK:
 		return false
 	case v.Hold:
-		m.hold(Hold{App: r.live.ID, Component: r.component, Rule: v.Rule, Why: what + ": " + v.Why, WayOut: v.WayOut, Pos: pos})
+		m.hold(Hold{App: r.live.ID, Component: r.component, Node: t.Node, Rule: v.Rule, Why: what + ": " + v.Why, WayOut: v.WayOut, Pos: pos})
 	default:
-		m.wait(Wait{App: r.live.ID, Component: r.component, Rule: v.Rule, Why: what + " waits: " + v.Why})
+		m.wait(Wait{App: r.live.ID, Component: r.component, Node: t.Node, Rule: v.Rule, Why: what + " waits: " + v.Why})
 	}
 	return true
 }

@@ -3,16 +3,24 @@ package plan
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
-// Text writes plans for a terminal: per cluster the phase, steps in order, what it waits for and what it holds, and why.
+// Text writes plans for a terminal: per cluster the phase, steps in order, what is under way, what it waits for and what it
+// holds, and why.
 func Text(w io.Writer, plans []Cluster) error {
 	b := &strings.Builder{}
 	for _, c := range plans {
 		fmt.Fprintf(b, "%s: %s\n", c.ID, c.headline())
 		for i, s := range c.Steps {
 			fmt.Fprintf(b, "  %d %-11s %-16s %s\n", i+1, s.Verb, s.App.Name(), s.line())
+		}
+		for i := range c.Work {
+			fmt.Fprintf(b, "  %s\n", &c.Work[i])
+		}
+		for _, s := range c.beside() {
+			fmt.Fprintf(b, "  node %s is %s: %s\n", s.Node, s.State, oneLine(s.reason()))
 		}
 		for _, x := range c.Waits {
 			fmt.Fprintf(b, "  waits: %s: %s\n", x.Rule, x.Why)
@@ -30,6 +38,21 @@ func Text(w io.Writer, plans []Cluster) error {
 	b.WriteString(Summary(plans) + "\n")
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// beside are the slots that wait for more than their turn, and of which no step, wait or hold speaks.
+func (c *Cluster) beside() []Slot {
+	told := map[string]bool{}
+	for _, s := range c.Steps {
+		told[s.Node] = true
+	}
+	for _, x := range c.Waits {
+		told[x.Node] = true
+	}
+	for _, x := range c.Holds {
+		told[x.Node] = true
+	}
+	return slices.DeleteFunc(c.waiting(), func(s Slot) bool { return told[s.Node] || s.State == SlotOld })
 }
 
 func (s Step) line() string {
@@ -92,6 +115,12 @@ func Markdown(w io.Writer, plans []Cluster) error {
 		for i, s := range c.Steps {
 			fmt.Fprintf(b, "%d. **%s** %s %s\n", i+1, s.Verb, code(s.App.Name()), code(s.line()))
 		}
+		for i := range c.Work {
+			fmt.Fprintf(b, "- %s\n", code(c.Work[i].String()))
+		}
+		for _, s := range c.beside() {
+			fmt.Fprintf(b, "- node %s is %s: %s\n", code(s.Node), s.State, code(s.reason()))
+		}
 		for _, x := range c.Waits {
 			fmt.Fprintf(b, "- waits: %s: %s\n", x.Rule, code(x.Why))
 		}
@@ -147,6 +176,8 @@ type DocumentCluster struct {
 	Holds    []Hold     `json:"holds"`
 	Waits    []Wait     `json:"waits"`
 	Progress []Progress `json:"progress"`
+	Slots    []Slot     `json:"slots"`
+	Work     []Work     `json:"work"`
 }
 
 // NewDocument puts plans into the form that machines read; lists are never null.
@@ -154,7 +185,8 @@ func NewDocument(commit string, plans []Cluster) Document {
 	d := Document{Version: "esfleet.plan/v1", Commit: commit, Summary: Summary(plans), Clusters: []DocumentCluster{}}
 	for _, c := range plans {
 		d.Clusters = append(d.Clusters, DocumentCluster{
-			Cluster: c.ID.String(), Phase: c.Phase, Steps: orEmpty(c.Steps), Holds: orEmpty(c.Holds), Waits: orEmpty(c.Waits), Progress: orEmpty(c.Progress)})
+			Cluster: c.ID.String(), Phase: c.Phase, Steps: orEmpty(c.Steps), Holds: orEmpty(c.Holds), Waits: orEmpty(c.Waits), Progress: orEmpty(c.Progress),
+			Slots: orEmpty(c.Slots), Work: orEmpty(c.Work)})
 	}
 	return d
 }

@@ -240,7 +240,7 @@ func (m *maker) drain(going []leaver) bool {
 		return false
 	}
 	t := m.touch(esgate.Drain, first.role, first.slot)
-	if m.refusal(esgate.Judge(h, t), first.role, "draining "+shortList(names), m.leavePos(*first)) {
+	if m.refusal(t, first.role, "draining "+shortList(names), m.leavePos(*first)) {
 		return true
 	}
 	all := slices.Concat(excluded, names)
@@ -266,7 +266,7 @@ func (m *maker) goes(l leaver) bool {
 		return m.wipe(l)
 	}
 	t := m.touch(esgate.Stop, l.role, l.slot)
-	if m.refusal(esgate.Judge(h, t), l.role, "removing "+l.slot.node, m.leavePos(l)) {
+	if m.refusal(t, l.role, "removing "+l.slot.node, m.leavePos(l)) {
 		return true
 	}
 	if m.neighbours(l.place) {
@@ -281,12 +281,12 @@ func (m *maker) goes(l leaver) bool {
 func (m *maker) wipe(l leaver) bool {
 	// A removal is a scaling, so the app's version is when it happened; a later change only makes the window longer.
 	if left := l.waits - m.facts.Now.Sub(l.role.live.Version); left > 0 && !m.placeNeeded(l) {
-		m.wait(Wait{App: l.role.live.ID, Component: l.role.component, Rule: RuleUndoWindow,
+		m.wait(Wait{App: l.role.live.ID, Component: l.role.component, Node: l.slot.node, Rule: RuleUndoWindow,
 			Why: fmt.Sprintf("%s is stopped; its volume is kept for %s more", l.slot.node, left.Round(time.Second))})
 		return true
 	}
 	t := m.touch(esgate.Wipe, l.role, l.slot)
-	if m.refusal(esgate.Judge(&m.facts.Elasticsearch, t), l.role, "wiping "+l.slot.node, m.leavePos(l)) {
+	if m.refusal(t, l.role, "wiping "+l.slot.node, m.leavePos(l)) {
 		return true
 	}
 	m.step(Step{Verb: WipeNode, App: l.role.live.ID, Component: l.role.component, Node: l.slot.node, Task: l.slot.task.ID, From: l.role.live.Instances,

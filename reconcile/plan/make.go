@@ -26,6 +26,7 @@ func Make(want *render.Desired, d *drift.Drift, f Facts) Cluster {
 	if m.out.Phase = m.phase(); m.out.Phase == IsSuspended {
 		m.out.Waits = append([]Wait{{Rule: RuleSuspended, Why: m.suspended}}, m.out.Waits...)
 	}
+	m.status()
 	return m.out
 }
 

@@ -36,8 +36,17 @@ func (m *maker) ready(a *render.App, live *marathon.App) bool {
 // notReady tells the person on call where the missing tasks are: what Marathon waits for, or their last words.
 func (m *maker) notReady(a *render.App, live *marathon.App, n int) string {
 	why := fmt.Sprintf("%s: %d of %d tasks are up and healthy", a.ID.Name(), n, live.Instances)
+	if n >= live.Instances {
+		return why
+	}
+	return why + m.obstacles(live)
+}
+
+// obstacles are what keeps an app's tasks from being up, each after a semicolon.
+func (m *maker) obstacles(live *marathon.App) string {
+	why := ""
 	for _, q := range m.facts.Marathon.Queue {
-		if q.App != a.ID {
+		if q.App != live.ID {
 			continue
 		}
 		if q.BackoffSeconds > 0 {
@@ -47,7 +56,7 @@ func (m *maker) notReady(a *render.App, live *marathon.App, n int) string {
 			why += "; no offer fits: " + r
 		}
 	}
-	if live.LastTaskFailure != "" && n < live.Instances {
+	if live.LastTaskFailure != "" {
 		why += "; last failure: " + firstLine(live.LastTaskFailure, 200)
 	}
 	return why

@@ -66,7 +66,7 @@ func (m *maker) turn() bool {
 		return true
 	}
 	t := m.touch(esgate.Restart, next.role, next.slot)
-	if m.refusal(esgate.Judge(&m.facts.Elasticsearch, t), next.role, next.slot.node, spec.Pos{}) {
+	if m.refusal(t, next.role, next.slot.node, spec.Pos{}) {
 		m.foresee(nil)
 		return true
 	}
@@ -95,8 +95,9 @@ func (m *maker) turnStep(p place, t *esgate.Touch) Step {
 }
 
 // queue are the slots that run an older definition, in the order of their turns: first one that is down anyway, so that a
-// mistake can be mended; then data nodes by name, masters by name, and the elected master last of all.
-func (m *maker) queue() []place {
+// mistake can be mended; then data nodes by name, masters by name, and the elected master last of all. All slots of roles
+// about to be committed count as older.
+func (m *maker) queue(committing ...*role) []place {
 	var out []place
 	for i := range m.roles {
 		r := &m.roles[i]
@@ -104,7 +105,7 @@ func (m *maker) queue() []place {
 			continue
 		}
 		for j := range r.slots {
-			if s := &r.slots[j]; s.old && !m.isLeaving(*s) {
+			if s := &r.slots[j]; (s.old || slices.Contains(committing, r)) && !m.isLeaving(*s) {
 				out = append(out, place{r, s})
 			}
 		}
@@ -150,13 +151,13 @@ func (m *maker) soaks(next place) bool {
 		return false
 	}
 	if c.Pause {
-		m.hold(Hold{App: data.live.ID, Component: spec.Data, Rule: RuleCanaryPaused, Pos: m.want.Spec.OriginOf("rollout.pause"),
+		m.hold(Hold{App: next.role.live.ID, Component: next.role.component, Node: next.slot.node, Rule: RuleCanaryPaused, Pos: m.want.Spec.OriginOf("rollout.pause"),
 			Why:    fmt.Sprintf("%d of %d nodes run the change and the others wait", current, len(data.slots)),
 			WayOut: "take rollout.pause away and the others follow, or take the change back and the canaries do"})
 		return true
 	}
 	if left := c.Soak - m.facts.Now.Sub(youngest); left > 0 && current == c.Canary {
-		m.wait(Wait{App: data.live.ID, Component: spec.Data, Rule: RuleCanarySoaks,
+		m.wait(Wait{App: next.role.live.ID, Component: next.role.component, Node: next.slot.node, Rule: RuleCanarySoaks,
 			Why: fmt.Sprintf("%d of %d nodes run the change; the others follow in %s", current, len(data.slots), left.Round(time.Second))})
 		return true
 	}
@@ -185,7 +186,7 @@ func (m *maker) neighbours(next place) bool {
 			if s.task.Unreachable() {
 				rule, why = RuleUnreachable, "the agent of "+s.node+" does not answer"
 			}
-			m.wait(Wait{App: r.live.ID, Component: r.component, Rule: rule, Why: fmt.Sprintf("%s waits: %s", next.slot.node, why)})
+			m.wait(Wait{App: r.live.ID, Component: r.component, Node: next.slot.node, Rule: rule, Why: fmt.Sprintf("%s waits: %s", next.slot.node, why)})
 			return true
 		}
 		if held := len(r.slots) - r.live.Instances; held > 0 && !m.modern() {
@@ -214,7 +215,7 @@ func (m *maker) cameBackWrong() bool {
 				continue // it has not joined yet: the rules know
 			}
 			if why := wrong(m.want.Spec, r.want, n, &s); why != "" {
-				m.hold(Hold{App: r.live.ID, Component: r.component, Rule: RuleCameBackWrong,
+				m.hold(Hold{App: r.live.ID, Component: r.component, Node: s.node, Rule: RuleCameBackWrong,
 					Why:    fmt.Sprintf("%s %s; no further node is touched", s.node, why),
 					WayOut: "look at the node's log; a new commit that mends it is taken up at once"})
 				return true
@@ -245,22 +246,11 @@ func wrong(c *spec.Cluster, a *render.App, n *esgate.Node, s *slot) string {
 
 // foresee lists the turns to come, for the plan's reader: those of the roles about to be committed, or of all old nodes.
 func (m *maker) foresee(committing []*role) {
+	after := "the definition is committed"
 	if len(committing) == 0 {
-		m.later(m.queue(), "the step before")
-		return
+		after = "the step before"
 	}
-	all := map[*role]bool{}
-	for _, r := range committing {
-		all[r] = true
-	}
-	for i := range m.roles {
-		if r := &m.roles[i]; all[r] {
-			for j := range r.slots {
-				r.slots[j].old = true
-			}
-		}
-	}
-	m.later(m.queue(), "the definition is committed")
+	m.later(m.queue(committing...), after)
 }
 
 func (m *maker) later(queue []place, after string) {

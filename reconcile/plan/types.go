@@ -94,6 +94,7 @@ func (s *Step) Key() string {
 type Hold struct {
 	App       marathon.AppID `json:"app,omitempty"`
 	Component spec.Component `json:"component,omitempty"`
+	Node      string         `json:"node,omitempty"` // that the step is for
 	Rule      string         `json:"rule"`
 	Why       string         `json:"why"`
 	WayOut    string         `json:"wayOut,omitempty"`
@@ -104,6 +105,7 @@ type Hold struct {
 type Wait struct {
 	App       marathon.AppID `json:"app,omitempty"`
 	Component spec.Component `json:"component,omitempty"`
+	Node      string         `json:"node,omitempty"` // that waits
 	Rule      string         `json:"rule"`
 	Why       string         `json:"why"`
 }
@@ -131,6 +133,10 @@ type Cluster struct {
 	Waits []Wait
 	// Progress is what runs of what is wanted, by component in creation order.
 	Progress []Progress
+	// Slots are the places of Elasticsearch nodes, by app and name, and Work is what is under way. Of a cluster that is as
+	// git wants it neither is listed: every slot would be current.
+	Slots []Slot
+	Work  []Work
 	// Leaving are the names of nodes that are to go for good, sorted.
 	Leaving []string
 }
@@ -190,6 +196,7 @@ const (
 	RuleSuspended            = "suspended"
 	RuleSettling             = "state-not-settled"
 	RuleImmutable            = "immutable-with-volumes"
+	RuleTurn                 = "one-node-at-a-time"
 	RuleCanarySoaks          = "canary-soaks"
 	RuleCanaryPaused         = "canary-paused"
 	RuleCameBackWrong        = "node-came-back-wrong"
