@@ -168,6 +168,33 @@ func TestTheVotingConfigurationFollowsTheMasters(t *testing.T) {
 	})
 }
 
+func TestOfThreeVotersNoneIsDroppedWhenOneLeaves(t *testing.T) {
+	play(t, func(s stage) {
+		s.put("master", 3)
+		s.formed(3)
+		s.hold("master")
+		time.Sleep(time.Minute)
+		out := s.ask("GET", "/_cluster/state/metadata?filter_path=metadata.cluster_coordination.last_committed_config", nil)
+		if voters := out["metadata"].(map[string]any)["cluster_coordination"].(map[string]any)["last_committed_config"].([]any); len(voters) != 3 {
+			t.Errorf("%v vote", voters)
+		}
+	})
+}
+
+func TestDataOfAnotherClusterNeverJoinsFromSevenOn(t *testing.T) {
+	play(t, func(s stage) {
+		s.put("master", 3)
+		s.put("data", 2)
+		s.formed(5)
+		s.fleet.GateUUID = nil // nobody recorded that it was formed
+		s.wipe("master", 3)
+		time.Sleep(10 * time.Minute)
+		if v := s.fleet.Cluster(logs); len(v.Members) != 3 || len(v.Violations) != 1 {
+			t.Errorf("%+v", v)
+		}
+	})
+}
+
 func TestTheFormOfAVotingExclusionGoesWithTheVersion(t *testing.T) {
 	for _, c := range []struct {
 		version     string
