@@ -59,6 +59,9 @@ func (m *maker) commit() bool {
 	if m.refusal(t, r, what, firstPos(r.changes)) {
 		return true
 	}
+	if m.stuckLater(roles) {
+		return true
+	}
 	step := Step{Verb: Commit, App: r.live.ID, Component: r.component, Seen: r.live.Version, From: r.live.Instances, Instances: r.live.Instances,
 		Touch: &t, Also: m.also(r.live.ID), Pos: firstPos(r.changes), Why: m.whyCommit(roles)}
 	for _, r := range roles {
@@ -72,6 +75,17 @@ func (m *maker) commit() bool {
 	m.step(step)
 	m.foresee(roles)
 	return true
+}
+
+// stuckLater holds a change whose turns would get stuck for a reason that no waiting mends: it is better not begun.
+func (m *maker) stuckLater(roles []*role) bool {
+	for _, p := range m.queue(roles...) {
+		t := m.touch(esgate.Restart, p.role, p.slot)
+		if v := esgate.Judge(&m.facts.Elasticsearch, t); !v.OK && v.Hold {
+			return m.refusal(t, p.role, "the turn of "+p.slot.node, firstPos(p.role.changes))
+		}
+	}
+	return false
 }
 
 func (m *maker) whyCommit(roles []*role) string {

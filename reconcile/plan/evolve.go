@@ -52,6 +52,9 @@ func roleOf(declared *spec.Cluster, c spec.Component, want *render.App, live *ma
 	r := role{component: c, live: live, want: want, changes: changes}
 	for _, t := range live.Tasks {
 		s := slot{task: t, instance: t.ID.Instance(), down: t.Suspended(), up: up(t, live)}
+		if givenUp(declared, live, s) {
+			continue
+		}
 		s.node = render.NodeName(declared, c, t.Host, s.instance)
 		s.old = t.Version != "" && outdated(t, live) || s.down && !live.LastFailureVersion.IsZero() && live.LastFailureVersion.Before(live.LastConfigChange)
 		r.slots = append(r.slots, s)
@@ -59,6 +62,13 @@ func roleOf(declared *spec.Cluster, c spec.Component, want *render.App, live *ma
 	slices.SortFunc(r.slots, func(a, b slot) int { return strings.Compare(a.node, b.node) })
 	r.stopped = max(0, len(r.slots)-live.Instances)
 	return r
+}
+
+// givenUp says that the slot's agent is gone, git gives it up by name, and it is removed already: Marathon no longer counts
+// it and shows it until the agent comes back, when it is stopped at once (marathon-lab-roll E23). Nothing waits for that.
+func givenUp(declared *spec.Cluster, live *marathon.App, s slot) bool {
+	return s.task.Unreachable() && len(live.Tasks) > live.Instances &&
+		slices.ContainsFunc(declared.Replace, func(x spec.Replacement) bool { return x.Instance == string(s.instance) })
 }
 
 // evolve changes the Elasticsearch nodes of a cluster that has formed: it finds the one step that is due, and those that
@@ -77,7 +87,7 @@ func (m *maker) evolve() {
 	if !m.known() {
 		return
 	}
-	for _, part := range []func() bool{m.upkeep, m.leave, m.commit, m.turn, m.grow} {
+	for _, part := range []func() bool{m.upkeep, m.shrinkUnplaced, m.leave, m.commit, m.turn, m.grow} {
 		if part() {
 			return
 		}
@@ -121,7 +131,7 @@ func (m *maker) lockedRole() bool {
 		if ids := m.starting(r); len(ids) > 0 {
 			why := ""
 			switch {
-			case r.updates():
+			case r.updates(), r.declared() < r.live.Instances:
 				why = "a node's start has not ended and git wants something else by now"
 			case r.steady() && m.known() && esgate.MixedVersions(&m.facts.Elasticsearch):
 				why = "every node is up; the cluster is yellow, as it must be while two versions run, and Marathon would wait for green"

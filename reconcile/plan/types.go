@@ -202,6 +202,7 @@ const (
 	RuleCameBackWrong        = "node-came-back-wrong"
 	RuleDrains               = "node-drains"
 	RuleUndoWindow           = "undo-window"
+	RuleUnplaced             = "node-without-a-place"
 	RuleLeftOver             = "left-over-instances"
 	RuleUnreachable          = "instance-unreachable"
 	RuleMarathonVersion      = "marathon-version"
