@@ -69,7 +69,7 @@ func (r *Reconciler) take(ctx context.Context, commit string, c *ClusterView, s 
 	r.mu.Lock()
 	m := r.marathons[c.Marathon]
 	r.mu.Unlock()
-	id, err := r.opts.Journal.Begin(oplog.Entry{Time: start, Cluster: s.Cluster.String(), App: string(s.App), Verb: string(s.Verb),
+	id, err := r.opts.Journal.Begin(oplog.Entry{Time: start, Cluster: s.Cluster.String(), App: string(s.App), Node: s.Node, Verb: string(s.Verb),
 		Why: s.Why, Commit: commit, Actor: r.opts.Actor})
 	if err != nil { // what can't be written down isn't done
 		d := Done{Step: s, State: oplog.Refused, Why: "the operation log cannot be written: " + err.Error()}

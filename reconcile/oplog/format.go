@@ -34,6 +34,9 @@ func formatText(w io.Writer, entries []Entry) error {
 	fmt.Fprintln(tw, "TIME\tOUTCOME\tVERB\tAPP\tCOMMIT\tTOOK\tWHY")
 	for _, e := range entries {
 		state, took, why := "open", "", e.Why
+		if e.Node != "" && !strings.Contains(why, e.Node) {
+			why = e.Node + ": " + why
+		}
 		if o := e.Outcome; o != nil {
 			state = string(o.State)
 			if o.Took > 0 {

@@ -38,8 +38,10 @@ type Entry struct {
 	// Cluster is group/cluster; empty for what concerns none.
 	Cluster string `json:"cluster,omitempty"`
 	App     string `json:"app,omitempty"`
-	Verb    string `json:"verb"`
-	Why     string `json:"why,omitempty"`
+	// Node is the Elasticsearch node of a node's step.
+	Node string `json:"node,omitempty"`
+	Verb string `json:"verb"`
+	Why  string `json:"why,omitempty"`
 	// Commit is what git held then.
 	Commit string `json:"commit,omitempty"`
 	// Actor is the daemon or person.
