@@ -40,10 +40,9 @@ type cluster struct {
 // A disk is what a node's volume holds.
 type disk struct {
 	nodeID  string
-	uuid    string // of the cluster that the node belongs to
-	version version
+	uuid    string  // of the cluster that the node belongs to
+	version version // of the node that last joined with it: who may trust its copies goes with that
 	copies  map[*shard]*replica
-	owner   string // the name of the node that last had it
 }
 
 // A meta is the state that a cluster's masters keep on their disks.
@@ -153,7 +152,6 @@ func (c *cluster) start(n *node) {
 	}
 	n.id = d.nodeID
 	n.ephemeral = name22(f.Seed, "run", c.group, n.task.ID, n.run)
-	d.owner = n.name
 	i, _ := slices.BinarySearchFunc(c.nodes, n, func(a, b *node) int {
 		if o := a.startedAt.Compare(b.startedAt); o != 0 {
 			return o
@@ -235,7 +233,7 @@ func (c *cluster) addJoined() {
 	}
 }
 
-// mayJoin refuses a node with the data of another cluster, from 7.0 on, and one that is older than all others.
+// mayJoin refuses a node with the data of another cluster, from 7.0 on.
 func (c *cluster) mayJoin(n *node) bool {
 	if n.impostor != nil {
 		return false
