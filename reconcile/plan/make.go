@@ -222,7 +222,11 @@ func (m *maker) lock(a *render.App, live *marathon.App, changes []drift.Differen
 		rule, whose = RuleForeignDeployment, ", not started by this daemon"
 	}
 	why := fmt.Sprintf("%s: %s is open%s (deployment %s)", a.ID.Name(), what, whose, joinIDs(ids))
-	if n := readyTasks(live); n < live.Instances && a.Component != spec.Gate {
+	n := readyTasks(live)
+	if a.Component.Stateful() && m.running(live) {
+		n = upTasks(live)
+	}
+	if n < live.Instances && a.Component != spec.Gate {
 		why = m.notReady(a, live, n)
 	}
 	if mayRestart && restarts(changes) {

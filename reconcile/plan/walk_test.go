@@ -36,6 +36,7 @@ func newWalk(t *testing.T, w *world) *walk {
 		w.es.Nodes[i].DiskTotal, w.es.Nodes[i].DiskFree = 100<<30, 80<<30
 		w.es.Nodes[i].Attributes[esgate.AttrComponent], _, _ = strings.Cut(w.es.Nodes[i].Name, "-")
 	}
+	w.facts.AskElasticsearch = true // as after a look into a resting cluster
 	k := &walk{world: w, t: t, hosts: 10, removed: map[string]bool{}, broken: map[string]bool{}}
 	k.place()
 	return k
@@ -97,8 +98,7 @@ func (k *walk) away(node string) {
 }
 
 // back lets the instance run the definition in force, and join.
-func (k *walk) back(c spec.Component, i int) {
-	app := k.app(c)
+func (k *walk) back(app *marathon.App, c spec.Component, i int) {
 	t := &app.Tasks[i]
 	if k.broken[string(t.ID.Instance())] {
 		*t = marathon.Task{ID: t.ID, Host: t.Host, State: "TASK_STAGING", Version: stamp(k.facts.Now), LocalVolumes: t.LocalVolumes}
@@ -107,18 +107,25 @@ func (k *walk) back(c spec.Component, i int) {
 	}
 	*t = marathon.Task{ID: t.ID, Host: t.Host, State: "TASK_RUNNING", Version: stamp(k.facts.Now), StartedAt: stamp(k.facts.Now), Ports: []int{31000, 31001},
 		LocalVolumes: []marathon.LocalVolume{{PersistenceID: "v"}}, HealthCheckResults: []marathon.HealthResult{{Alive: true, LastSuccess: stamp(k.facts.Now)}}}
-	k.es.Nodes = append(k.es.Nodes, esgate.Node{Name: string(c) + "-" + t.Host, ID: string(t.ID), Version: k.want.Spec.Elasticsearch.Version,
+	k.es.Nodes = append(k.es.Nodes, esgate.Node{Name: nodeName(app.ID, c, t.Host), ID: string(t.ID), Version: k.want.Spec.Elasticsearch.Version,
 		MasterEligible: c == k.want.Spec.MasterComponent(), Data: c == spec.Data,
 		DiskTotal: 100 << 30, DiskFree: 80 << 30, Attributes: map[string]string{esgate.AttrInstance: string(t.ID.Instance()), esgate.AttrComponent: string(c)}})
 	slices.SortFunc(k.es.Nodes, func(a, b esgate.Node) int { return strings.Compare(a.Name, b.Name) })
 	k.place()
 }
 
+func nodeName(app marathon.AppID, c spec.Component, host string) string {
+	if strings.HasSuffix(string(app), "-g2") {
+		return string(c) + "-g2-" + host
+	}
+	return string(c) + "-" + host
+}
+
 func stamp(t time.Time) string { return t.Format(time.RFC3339Nano) }
 
 // stop makes the task of a node only hold its volume.
 func (k *walk) stop(s *Step) {
-	app := k.app(s.Component)
+	app := k.facts.Marathon.Apps[s.App]
 	i := slices.IndexFunc(app.Tasks, func(t marathon.Task) bool { return t.ID == s.Task })
 	if i < 0 {
 		k.t.Fatalf("%s of a task that is not there: %s", s.Verb, s.Task)
@@ -145,6 +152,10 @@ func (k *walk) take(s *Step) {
 		}
 		gate := k.app(spec.Gate)
 		gate.Instances, gate.Version = 1, k.facts.Now
+	case CreateApp:
+		app = &marathon.App{ID: s.App, Labels: map[string]string{marathon.LabelFleet: "demo"}, Doc: marathon.Doc{"healthChecks": []any{map[string]any{}}}, LastConfigChange: k.facts.Now}
+		k.facts.Marathon.Apps[s.App] = app
+		k.grow(app, s)
 	case CloseGate:
 		app.Instances = 0
 	case StopNode:
@@ -156,19 +167,20 @@ func (k *walk) take(s *Step) {
 	case RestartNode:
 		k.stop(s)
 		app.Instances++
-		k.back(s.Component, slices.IndexFunc(app.Tasks, func(t marathon.Task) bool { return t.ID == s.Task }))
+		k.back(app, s.Component, slices.IndexFunc(app.Tasks, func(t marathon.Task) bool { return t.ID == s.Task }))
 	case StartNode:
 		app.Instances, app.Version = s.Instances, k.facts.Now
-		k.back(s.Component, slices.IndexFunc(app.Tasks, marathon.Task.Suspended))
+		for i := range app.Tasks {
+			if app.Tasks[i].Suspended() {
+				delete(k.removed, nodeName(app.ID, s.Component, app.Tasks[i].Host))
+				k.back(app, s.Component, i)
+			}
+		}
 	case WipeNode:
 		app.Tasks = slices.DeleteFunc(app.Tasks, func(t marathon.Task) bool { return t.ID == s.Task })
 		delete(k.removed, s.Node)
 	case ScaleOut:
-		for app.Instances, app.Version = s.Instances, k.facts.Now; len(app.Tasks) < s.Instances; {
-			k.hosts++
-			app.Tasks = append(app.Tasks, marathon.Task{ID: marathon.TaskID(fmt.Sprintf("%s.%d", s.Component, k.hosts)), Host: fmt.Sprintf("host-%d", k.hosts)})
-			k.back(s.Component, len(app.Tasks)-1)
-		}
+		k.grow(app, s)
 	case DrainNodes, ChangeCluster:
 		k.write(s.Change)
 	case CancelOwn:
@@ -185,6 +197,15 @@ func (k *walk) take(s *Step) {
 		delete(k.facts.Marathon.Apps, s.App)
 	default:
 		k.t.Fatalf("%s is no step of a running cluster", s.Verb)
+	}
+}
+
+// grow gives an app the instances it lacks, on new hosts.
+func (k *walk) grow(app *marathon.App, s *Step) {
+	for app.Instances, app.Version = s.Instances, k.facts.Now; len(app.Tasks) < s.Instances; {
+		k.hosts++
+		app.Tasks = append(app.Tasks, marathon.Task{ID: marathon.TaskID(fmt.Sprintf("%s.%d", s.Component, k.hosts)), Host: fmt.Sprintf("host-%d", k.hosts)})
+		k.back(app, s.Component, len(app.Tasks)-1)
 	}
 }
 
@@ -235,12 +256,15 @@ func (k *walk) look() Cluster {
 		k.t.Errorf("equal inputs give other plans:\n%s\n%s", a, b)
 	}
 	down := 0
-	for _, x := range []spec.Component{spec.Master, spec.Data} {
-		if k.app(x) == nil || k.want.Spec.State == spec.Retired {
+	for id, app := range k.facts.Marathon.Apps {
+		c := spec.Master
+		if strings.Contains(string(id), "datanode") {
+			c = spec.Data
+		} else if !strings.Contains(string(id), "master") || k.want.Spec.State == spec.Retired {
 			continue
 		}
-		for _, task := range k.app(x).Tasks {
-			if node := string(x) + "-" + task.Host; k.es.Node(node) == nil && !k.removed[node] {
+		for _, task := range app.Tasks {
+			if node := nodeName(id, c, task.Host); k.es.Node(node) == nil && !k.removed[node] {
 				down++
 			}
 		}
@@ -276,9 +300,9 @@ func (k *walk) step() bool {
 	if s == nil {
 		before := k.facts.Drained
 		k.pass(time.Minute)
-		return c.Phase == Waiting && (slices.ContainsFunc(c.Waits, func(w Wait) bool {
+		return slices.ContainsFunc(c.Waits, func(w Wait) bool {
 			return w.Rule == RuleCanarySoaks || w.Rule == RuleUndoWindow || w.Rule == esgate.RuleProven
-		}) || !maps.Equal(before, k.facts.Drained))
+		}) || !maps.Equal(before, k.facts.Drained)
 	}
 	k.trace = append(k.trace, strings.TrimSpace(fmt.Sprintf("%s %s", s.Verb, orNode(s))))
 	k.take(s)
@@ -360,6 +384,12 @@ func (k *walk) expect(got, want string) {
 // ends checks how the walk stands at last.
 func (k *walk) ends(want string) {
 	k.t.Helper()
+	if want == "converged" {
+		_, excluded := k.es.Persistent[keyExclude]
+		if _, enabled := k.es.Persistent[keyEnable]; excluded || enabled || len(k.es.Transient)+len(k.es.VotingExclusions) > 0 {
+			k.t.Errorf("left behind: %v %v %v", k.es.Persistent, k.es.Transient, k.es.VotingExclusions)
+		}
+	}
 	if got := brief(k.look()); got != want {
 		k.t.Errorf("ends with %s, want %s\nwaits %+v\nholds %+v", got, want, k.look().Waits, k.look().Holds)
 	}
