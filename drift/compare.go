@@ -15,9 +15,9 @@ import (
 
 // Compare says how one cluster's live apps differ from git. It changes neither argument.
 //
-// Three things of the gate are Marathon's side of the story and never differ: the labels esfleet.cluster-uuid and
-// esfleet.suspended, which only esfleet itself writes; the value of the variable that a commit changes (GateEnv); and
-// instances, as long as they are 0 or 1.
+// Three things of the gate are Marathon's side of the story and never differ: the labels esfleet.cluster-uuid,
+// esfleet.suspended and esfleet.detached, which only esfleet itself writes; the value of the variable that a commit
+// changes (GateEnv); and instances, as long as they are 0 or 1.
 //
 // An app that esfleet does not own but that has the id of a wanted one lacks our labels, and these are among the
 // differing fields: see Owner.
@@ -146,6 +146,7 @@ func forgetGateState(want, have map[string]any) {
 	if l, ok := have["labels"].(map[string]any); ok {
 		delete(l, marathon.LabelClusterUUID)
 		delete(l, marathon.LabelSuspended)
+		delete(l, marathon.LabelDetached)
 		if len(l) == 0 {
 			delete(have, "labels")
 		}

@@ -167,7 +167,7 @@ func TestEveryDeploymentThatHoldsAnAppIsNamedOnce(t *testing.T) {
 
 func TestWhatTheGateRecordsIsNoDriftOfTheGateAndDriftOfAnyOther(t *testing.T) {
 	git := marathon.Doc{"id": "/g/c/app", "instances": 0, "labels": marathon.Doc{"k": "v"}, "env": marathon.Doc{GateEnv: "0", "B": "1"}}
-	live := marathon.Doc{"id": "/g/c/app", "instances": 1, "labels": marathon.Doc{"k": "v", marathon.LabelClusterUUID: "u", marathon.LabelSuspended: "{}"}, "env": marathon.Doc{GateEnv: "7", "B": "1"}}
+	live := marathon.Doc{"id": "/g/c/app", "instances": 1, "labels": marathon.Doc{"k": "v", marathon.LabelClusterUUID: "u", marathon.LabelSuspended: "{}", marathon.LabelDetached: "i"}, "env": marathon.Doc{GateEnv: "7", "B": "1"}}
 	if d := compareDocs(spec.Gate, git, live, v111); !d.Empty() {
 		t.Errorf("the gate's own words differ: %+v", d.Differences)
 	}
@@ -178,7 +178,7 @@ func TestWhatTheGateRecordsIsNoDriftOfTheGateAndDriftOfAnyOther(t *testing.T) {
 			paths = append(paths, f.Path)
 		}
 	}
-	if want := []string{"instances", "env." + GateEnv, "labels." + marathon.LabelClusterUUID, "labels." + marathon.LabelSuspended}; !slices.Equal(paths, want) {
+	if want := []string{"instances", "env." + GateEnv, "labels." + marathon.LabelClusterUUID, "labels." + marathon.LabelDetached, "labels." + marathon.LabelSuspended}; !slices.Equal(paths, want) {
 		t.Errorf("elsewhere: %v, want %v", paths, want)
 	}
 	for change, live := range map[string]marathon.Doc{

@@ -112,6 +112,7 @@ func (b *builder) buildSmall(root section) {
 	d := root.sub("discovery")
 	c.Discovery = DiscoverySpec{
 		Pos: d.pos(), Mode: DiscoveryMode(d.text("mode")), Address: d.text("address"), Port: d.whole("port"), StatsPort: d.whole("statsPort"),
+		ClientPort: d.whole("clientPort"), Drain: d.duration("drain"),
 		Replicas: d.whole("replicas"), CPUs: d.number("cpus"), Memory: d.size("memory"), Image: d.text("image"), Command: d.text("command"), Env: d.env(),
 	}
 	if e := root.sub("exporter"); e.enabled() {

@@ -121,6 +121,8 @@ func (x *explainer) small(c *Cluster) {
 	x.add("discovery.address", d.Address)
 	x.add("discovery.port", d.Port)
 	x.add("discovery.statsPort", d.StatsPort)
+	x.add("discovery.clientPort", d.ClientPort)
+	x.add("discovery.drain", d.Drain)
 	x.task("discovery", d.Replicas, d.CPUs, d.Memory, d.Image, d.Command, d.Env)
 	if e := c.Exporter; e != nil {
 		x.add("exporter.graphite", e.Graphite)

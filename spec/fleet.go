@@ -298,6 +298,17 @@ func (c *Cluster) MasterComponent() Component {
 	return Data
 }
 
+// ClientComponent is the component to whose nodes discovery.clientPort leads; "" if there is no such front.
+func (c *Cluster) ClientComponent() Component {
+	switch {
+	case c.Discovery.ClientPort == 0 || c.Discovery.Mode != HAProxy:
+		return ""
+	case c.Nodes[Coordinating] != nil:
+		return Coordinating
+	}
+	return Data
+}
+
 // OriginOf is the place where a dotted path was written, else the cluster's file.
 func (c *Cluster) OriginOf(path string) Pos {
 	if p, ok := c.Origins.At(path); ok {
@@ -381,12 +392,15 @@ type DiscoverySpec struct {
 	Address   string // host:port; only and always with Static
 	Port      int    // fixed front port
 	StatsPort int
-	Replicas  int
-	CPUs      float64
-	Memory    Bytes
-	Image     string
-	Command   string // replaces the built-in command
-	Env       map[string]string
+	// ClientPort is the fixed port that leads to the nodes that serve clients; 0: there is none.
+	ClientPort int
+	Drain      time.Duration // what requests get to end when their node is taken out of the client front
+	Replicas   int
+	CPUs       float64
+	Memory     Bytes
+	Image      string
+	Command    string // replaces the built-in command
+	Env        map[string]string
 }
 
 // ExporterSpec is es2graphite.

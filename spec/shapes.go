@@ -75,6 +75,8 @@ var clusterFields = []field{
 		field{name: "address", shape: hostPort, doc: "host:port of the masters; with mode static only."},
 		field{name: "port", shape: port, def: "9310", doc: "Fixed front port of the discovery app."},
 		field{name: "statsPort", shape: fixPort, def: "0", doc: "Port of its statistics page; 0 lets Mesos choose."},
+		field{name: "clientPort", shape: fixPort, def: "0", doc: "Fixed port by which clients reach the cluster: it leads to the HTTP ports of the coordinating nodes if there are any, else of the data nodes, and a data node is taken out of it before esfleet stops it. Needs mode haproxy and an image that holds esfleet. 0: clients find the nodes in their own way."},
+		field{name: "drain", shape: duration, def: "10s", doc: "How long the requests that a node is answering may take to end, once clientPort leads new ones elsewhere and before the node is stopped."},
 		field{name: "replicas", shape: replicas, def: "1", doc: replicasDoc + " It is needed only to find the cluster; nodes that have found it stay."},
 		field{name: "cpus", shape: cpus, def: "0.1", doc: cpusDoc},
 		field{name: "memory", shape: size, def: "128MiB", doc: memoryDoc},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // validate checks what a single field cannot show: how the cluster's values fit together. Each rule names the place to change.
@@ -168,6 +169,7 @@ func (b *builder) checkSmall(root section) {
 	if !static {
 		b.needsImage(d)
 	}
+	b.checkClientFront(d)
 	sections := []section{d}
 	if e := root.sub("exporter"); b.c.Exporter != nil {
 		if e.missing("graphite") {
@@ -184,6 +186,21 @@ func (b *builder) checkSmall(root section) {
 	for _, s := range sections {
 		b.wholeMiB(s, "memory")
 		b.checkEnv(s)
+	}
+}
+
+// longestDrain keeps a mistyped time from stretching every node's turn to days.
+const longestDrain = time.Hour
+
+// checkClientFront wants somebody there who can take a node out of it.
+func (b *builder) checkClientFront(d section) {
+	b.wholeSeconds(d, "drain")
+	if d.usable("drain") && b.c.Discovery.Drain > longestDrain {
+		b.problem(d.posOf("drain"), "discovery.drain", fmt.Sprintf("%s is added to every node's turn", d.text("drain")), "write at most 1h")
+	}
+	if mode := b.c.Discovery.Mode; b.c.Discovery.ClientPort != 0 && mode != HAProxy && d.usable("mode", "clientPort") {
+		b.problem(d.posOf("clientPort"), "discovery.clientPort", fmt.Sprintf("is only for mode haproxy; with %s esfleet could not take a node out of it before the node stops", mode),
+			"delete it, or write mode: haproxy")
 	}
 }
 

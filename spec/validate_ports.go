@@ -27,6 +27,7 @@ func (b *builder) checkPorts(root section) {
 	if d := root.sub("discovery"); b.c.Discovery.Mode != Static {
 		claim(d, "port", b.c.Discovery.Port, 1)
 		claim(d, "statsPort", b.c.Discovery.StatsPort, 1)
+		claim(d, "clientPort", b.c.Discovery.ClientPort, 1)
 	} else {
 		b.checkHostPort(d, "address")
 	}

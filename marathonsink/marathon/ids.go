@@ -51,4 +51,6 @@ const (
 	LabelClusterUUID = "esfleet.cluster-uuid"
 	// LabelSuspended stands on the gate app while writes to the cluster are suspended: JSON {reason, by, until}.
 	LabelSuspended = "esfleet.suspended"
+	// LabelDetached stands on the gate app while clients are led away from nodes: their instance ids, with commas.
+	LabelDetached = "esfleet.detached"
 )

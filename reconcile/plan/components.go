@@ -30,7 +30,7 @@ func GateDoc(doc marathon.Doc, live, set map[string]string) marathon.Doc {
 	if l, ok := doc["labels"].(map[string]any); ok {
 		maps.Copy(labels, l)
 	}
-	for _, k := range []string{marathon.LabelClusterUUID, marathon.LabelSuspended} {
+	for _, k := range []string{marathon.LabelClusterUUID, marathon.LabelSuspended, marathon.LabelDetached} {
 		if v, ok := live[k]; ok {
 			labels[k] = v
 		}
