@@ -88,6 +88,9 @@ func (s *story) settle(phases map[string]plan.Phase) status {
 	var first time.Time
 	var last status
 	s.wait("every cluster to settle", func() (bool, string) {
+		if s.meanwhile != nil {
+			s.meanwhile()
+		}
 		st, err := s.status()
 		if err != nil {
 			return false, err.Error() // 503 until it has looked

@@ -21,7 +21,7 @@ func TestAClusterOfTheExampleLivesOnOlderMarathons(t *testing.T) {
 			w := newWorkspace(t)
 			s := newStory(t, w, "Marathon "+version)
 			s.startLab(version)
-			s.publish("groups/billing/", "groups/search/clusters/logs/")
+			s.publish(nil, "groups/billing/", "groups/search/clusters/logs/")
 			if got := s.esfleet("apply", "--timeout", "15m"); got.code != 0 || !strings.Contains(got.out, "No changes") {
 				t.Fatalf("apply ended with %d:\n%s%s", got.code, got.out, got.errs)
 			}

@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,31 +36,43 @@ type story struct {
 	daemon *child
 	api    string
 
+	homes map[string]string // of Elasticsearch, by version
+	// changeLeader makes Marathon elect another leader.
+	changeLeader func()
+	// meanwhile, if not nil, is done again and again while the story waits.
+	meanwhile func()
+
 	began, last time.Time
 	report      []string
 }
 
 func TestTheExampleFleetLivesOnTheSimulatorWithRealElasticsearch(t *testing.T) {
-	w := newWorkspace(t)
-	s := newStory(t, w, "esfleet sim --processes")
-	hosts, agents := w.agentsJSON()
-	sim := w.start("sim.log", s.env, s.bin, "sim", "--listen", "127.0.0.1:0", "--agents", agents, "--processes", w.path("processes"))
+	s := newStory(t, newWorkspace(t), "esfleet sim --processes")
+	sim := s.startSim()
+	s.tellTheWholeStory()
+	sim.terminate(30 * time.Second)
+	s.stage("the simulator ended, and its tasks with it")
+}
+
+// startSim starts the simulator with tasks that are processes.
+func (s *story) startSim() *child {
+	s.t.Helper()
+	hosts, agents := s.w.agentsJSON()
+	sim := s.w.start("sim.log", s.env, s.bin, "sim", "--listen", "127.0.0.1:0", "--agents", agents, "--processes", s.w.path("processes"))
 	s.wait("the simulator to listen", func() (bool, string) {
-		for line := range strings.Lines(tail(w.path("sim.log"), 20)) {
+		for line := range strings.Lines(tail(s.w.path("sim.log"), 20)) {
 			if url := strings.TrimSpace(line); strings.HasPrefix(url, "http://") {
 				s.marathon.url = url
 				return true, ""
 			}
 		}
 		if sim.ended() {
-			t.Fatalf("the simulator ended: %v\n%s", sim.err, tail(w.path("sim.log"), 20))
+			s.t.Fatalf("the simulator ended: %v\n%s", sim.err, tail(s.w.path("sim.log"), 20))
 		}
 		return false, "its log does not say where"
 	})
-	s.hosts, s.sandboxes = hosts, []string{w.path("processes", "tasks", "TASK")}
-	s.tellTheWholeStory()
-	sim.terminate(30 * time.Second)
-	s.stage("the simulator ended, and its tasks with it")
+	s.hosts, s.sandboxes = hosts, []string{s.w.path("processes", "tasks", "TASK")}
+	return sim
 }
 
 func TestTheExampleFleetLivesOnARealMarathonWithRealElasticsearch(t *testing.T) {
@@ -121,26 +132,32 @@ func newStory(t *testing.T, w *workspace, name string) *story {
 
 // tellTheWholeStory is the same on every Marathon.
 func (s *story) tellTheWholeStory() {
-	s.publish()
+	s.publish(nil)
 	s.planShowsTheCreation()
 	s.creationSurvivesAKill()
 	s.everythingIsAsGitSays(6, 3, 5)
 	s.nothingIsLeftToDo()
 	s.aSecondRunWritesNothing()
 	s.aChangeConvergesThoughTheDaemonIsKilled()
-	s.aRestartOfDataNodesIsHeld()
 	s.aSuspendedClusterIsLeftAlone()
 	s.theDaemonStopsGracefully()
 }
 
-// publish makes the fleet's repository, without some of its folders, and serves it as git does.
-func (s *story) publish(without ...string) {
+// publish makes the fleet's repository, without some of its folders, and serves it as git does. prepare, if not nil, may
+// change the files before.
+func (s *story) publish(prepare func(), without ...string) {
 	s.t.Helper()
 	s.t.Cleanup(s.tell) // before Marathon ends
 	s.graphite = newGraphite(s.t)
-	around := surroundings{marathon: s.marathon.url, hosts: s.hosts, homes: s.w.homes("7.17.28", "6.8.23"), kibana: s.w.kibana(), graphite: s.graphite.address}
+	if s.homes == nil {
+		s.homes = s.w.homes("7.17.28", "6.8.23")
+	}
+	around := surroundings{marathon: s.marathon.url, hosts: s.hosts, homes: s.homes, kibana: s.w.kibana(), graphite: s.graphite.address}
 	around.plugin, around.pluginSum = servePlugin(s.t, "analysis-ik", "7.17.28")
 	s.files = localFleet(s.t, around).without(without...)
+	if prepare != nil {
+		prepare()
+	}
 
 	user, password, _ := strings.Cut(gitLogin, ":")
 	server, err := gittest.Serve(s.w.path("git"), gittest.ServerOptions{User: user, Password: password})
@@ -378,34 +395,6 @@ func (s *story) aChangeConvergesThoughTheDaemonIsKilled() {
 	}
 	s.stage("another daemon has finished the change")
 	s.everythingIsAsGitSays(7, 3, 5)
-}
-
-// aRestartOfDataNodesIsHeld commits what would restart nodes with data, sees it held, and takes it back.
-func (s *story) aRestartOfDataNodesIsHeld() {
-	s.t.Helper()
-	before, kept := s.marathon.standing(), maps.Clone(s.files)
-	s.files.merge(s.t, logsFile, "{data: {settings: {indices.queries.cache.size: 6%}}}")
-	s.commit("a smaller cache")
-	st := s.settle(map[string]plan.Phase{"search/logs": plan.Held})
-	held := false
-	for _, c := range st.Clusters {
-		for _, h := range c.Holds {
-			held = held || c.Cluster == "search/logs" && h.Rule == plan.RuleNeedsRoll && h.App == "/search/logs/es-datanode"
-		}
-	}
-	if !held {
-		s.t.Errorf("the change of the data nodes is not held by %s: %+v", plan.RuleNeedsRoll, st.Clusters)
-	}
-	if got := s.esfleet("diff", "search/logs"); got.code != 1 || !strings.Contains(got.out, "indices.queries.cache.size") {
-		s.t.Errorf("diff ended with %d and does not show the setting:\n%s%s", got.code, got.out, got.errs)
-	}
-	s.files = kept
-	s.commit("the cache as it was")
-	s.settle(nil)
-	if d := differences(before, s.marathon.standing()); len(d) > 0 {
-		s.t.Errorf("a held change, taken back, left its traces:\n%s", strings.Join(d, "\n"))
-	}
-	s.stage("a change that would restart data nodes was held, shown and taken back; nothing restarted")
 }
 
 // aSuspendedClusterIsLeftAlone suspends one by hand, commits a change of it, and resumes.
