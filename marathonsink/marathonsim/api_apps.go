@@ -213,7 +213,7 @@ func (s *Sim) edited(id marathon.AppID, old *definition, sent map[string]any, wh
 	if bad != nil {
 		return nil, bad
 	}
-	if old == nil && !post {
+	if whole && !post || !s.ver.hasExecutor {
 		delete(next, "executorResources")
 	}
 	if old != nil && !whole {

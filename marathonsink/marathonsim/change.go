@@ -113,9 +113,6 @@ func (s *Sim) finishDefinitions(from, to root, version string, restart map[marat
 		case sameExcept(old, made):
 			to[id] = old
 			continue
-		case sameExcept(old, made, "executorResources") && !s.ver.storesExecutor:
-			to[id] = old
-			continue
 		case sameExcept(old, made, "executorResources"):
 			// stored and shown, but nothing is deployed and the version stays
 			made.version, made.lastScaling, made.lastConfig = old.version, old.lastScaling, old.lastConfig

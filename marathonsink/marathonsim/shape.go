@@ -202,7 +202,7 @@ var appShape = map[string]shape{
 	"backoffSeconds": count, "backoffFactor": numeric(1, math.Inf(1), false), "maxLaunchDelaySeconds": count,
 	"taskKillGracePeriodSeconds": count,
 	"executorResources": func(c *shapes, path string, v any) {
-		if c.ver.residentMessages { // before 1.6 nothing is too little
+		if c.ver.hasExecutor {
 			fields(map[string]shape{"mem": numeric(32, math.Inf(1), false)})(c, path, v)
 		}
 	},

@@ -43,7 +43,7 @@ type traits struct {
 	residentMessages   bool // the long messages about residents (1.6)
 	cancelReason       bool // deployment_failed carries a reason (1.6)
 	htmlRefusals       bool // who lacks the password gets a page for people (1.5)
-	storesExecutor     bool // a change of executorResources alone is stored, though not deployed (1.11; not 1.8.222)
+	hasExecutor        bool // executorResources are a field (1.6); before they are dropped
 	redirectsEvents    bool // a standby redirects who asks for events (1.6); before it hands them on
 }
 
@@ -56,7 +56,7 @@ func traitsOf(v marathon.Version) traits {
 		keepsRunSpec: at(1, 8, 0), purgesOnCancel: !at(1, 8, 0), falseScaleUp: !at(1, 8, 0), waitsForLost: !at(1, 6, 0), forgetsKillOfLost: !at(1, 8, 0),
 		ignoresKillWhileLocked: !at(1, 8, 0), healthyCount: at(1, 10, 0), replacesDeadOld: at(1, 10, 0),
 		conflictOpensLock: at(1, 10, 0), restartMovesConfig: at(1, 11, 0), rollbackOldStamp: at(1, 9, 0),
-		details404: at(1, 9, 0), residentMessages: at(1, 6, 0), cancelReason: at(1, 6, 0), redirectsEvents: at(1, 6, 0), storesExecutor: at(1, 9, 0), htmlRefusals: !at(1, 6, 0),
+		details404: at(1, 9, 0), residentMessages: at(1, 6, 0), cancelReason: at(1, 6, 0), redirectsEvents: at(1, 6, 0), hasExecutor: at(1, 6, 0), htmlRefusals: !at(1, 6, 0),
 	}
 	if at(1, 8, 0) {
 		t.maxLaunchDelay = 300
