@@ -117,7 +117,7 @@ func (r *Reconciler) effect(ctx context.Context, m Marathon, t esgate.Target, s 
 		return "", err
 	}
 	switch s.Verb {
-	case plan.UpdateApp, plan.RecordUUID:
+	case plan.UpdateApp, plan.RecordUUID, plan.DetachNode, plan.AttachNode:
 		return m.Replace(ctx, s.Doc)
 	case plan.ScaleOut, plan.ScaleIn, plan.StopApp, plan.StartNode, plan.CloseGate:
 		return m.Scale(ctx, s.App, s.Instances, keptByPartialUpdate(live))

@@ -89,9 +89,10 @@ func (m *maker) evolve() {
 	}
 	for _, part := range []func() bool{m.upkeep, m.shrinkUnplaced, m.leave, m.commit, m.turn, m.grow} {
 		if part() {
-			return
+			break
 		}
 	}
+	m.attach()
 }
 
 // recorded is the uuid of the cluster as its gate records it.
@@ -117,7 +118,7 @@ func (m *maker) evolves() bool {
 			return true
 		}
 	}
-	return len(m.named()) > 0
+	return len(m.named()) > 0 || len(m.detached()) > 0
 }
 
 // lockedRole says that a deployment is open on a role's app, and lets go of a start that only Marathon still waits for. The
@@ -128,7 +129,7 @@ func (m *maker) lockedRole() bool {
 		if !m.locked(r.live) {
 			continue
 		}
-		if ids := m.starting(r); len(ids) > 0 {
+		if ids := m.starting(r.live); len(ids) > 0 {
 			why := ""
 			switch {
 			case r.updates(), r.declared() < r.live.Instances:
@@ -156,15 +157,15 @@ func (m *maker) tidy() {
 	}
 }
 
-// starting are the deployments on the role's app if all of them only scale it: to cancel one takes nothing back.
-func (m *maker) starting(r *role) []marathon.DeploymentID {
+// starting are the deployments on an app if all of them only scale it: to cancel one takes nothing back.
+func (m *maker) starting(live *marathon.App) []marathon.DeploymentID {
 	var ids []marathon.DeploymentID
-	for _, d := range m.facts.Marathon.LockedBy(r.live.ID) {
+	for _, d := range m.facts.Marathon.LockedBy(live.ID) {
 		if len(d.CurrentActions) == 0 {
 			return nil // what it does is not known
 		}
 		for _, act := range d.CurrentActions {
-			if act.Action != "ScaleApplication" || act.App != r.live.ID {
+			if act.Action != "ScaleApplication" || act.App != live.ID {
 				return nil
 			}
 		}

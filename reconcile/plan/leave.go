@@ -272,8 +272,11 @@ func (m *maker) goes(l leaver) bool {
 	if m.neighbours(l.place) {
 		return true
 	}
-	m.step(Step{Verb: RemoveNode, App: l.role.live.ID, Component: l.role.component, Node: l.slot.node, Task: l.slot.task.ID, From: l.role.live.Instances,
-		Instances: l.role.live.Instances - 1, Seen: l.role.live.Version, Touch: &t, Also: m.also(l.role.live.ID), Pos: m.leavePos(l), Why: l.why + "; it holds no shard"})
+	stop := Step{Verb: RemoveNode, App: l.role.live.ID, Component: l.role.component, Node: l.slot.node, Task: l.slot.task.ID, From: l.role.live.Instances,
+		Instances: l.role.live.Instances - 1, Seen: l.role.live.Version, Touch: &t, Also: m.also(l.role.live.ID), Pos: m.leavePos(l), Why: l.why + "; it holds no shard"}
+	if !m.detach(l.place, stop) {
+		m.step(stop)
+	}
 	return true
 }
 

@@ -61,6 +61,12 @@ func (m *maker) turn() bool {
 		return true
 	}
 	next := queue[0]
+	if next.slot.task.Unreachable() {
+		m.wait(Wait{App: next.role.live.ID, Component: next.role.component, Node: next.slot.node, Rule: RuleUnreachable,
+			Why: fmt.Sprintf("the agent of %s does not answer; its node may well run, and nobody else is touched", next.slot.node)})
+		m.foresee(nil)
+		return true
+	}
 	if m.soaks(next) || m.neighbours(next) {
 		m.foresee(nil)
 		return true
@@ -70,7 +76,9 @@ func (m *maker) turn() bool {
 		m.foresee(nil)
 		return true
 	}
-	m.step(m.turnStep(next, &t))
+	if stop := m.turnStep(next, &t); !m.detach(next, stop) {
+		m.step(stop)
+	}
 	m.later(queue[1:], next.slot.node+" is back and the cluster is well")
 	return true
 }

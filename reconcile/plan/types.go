@@ -38,6 +38,9 @@ const (
 	StopNode    Verb = "stop-node"
 	StartNode   Verb = "start-node"
 	RestartNode Verb = "restart-node"
+	// DetachNode and AttachNode change a label of the gate: who is out of the front that leads clients to the nodes.
+	DetachNode Verb = "detach"
+	AttachNode Verb = "attach"
 	// DrainNodes, RemoveNode and WipeNode are the way out of the cluster.
 	DrainNodes Verb = "drain"
 	RemoveNode Verb = "remove-node" // stops it for good, its volume is kept
@@ -52,7 +55,7 @@ type Step struct {
 	Verb      Verb                    `json:"verb"`
 	App       marathon.AppID          `json:"app"`
 	Component spec.Component          `json:"component"`
-	Doc       marathon.Doc            `json:"-"` // complete definition for CreateApp, UpdateApp and RecordUUID; the gate's for Commit
+	Doc       marathon.Doc            `json:"-"` // complete definition for CreateApp and UpdateApp; the gate's for RecordUUID, Commit, DetachNode and AttachNode
 	Docs      []marathon.Doc          `json:"-"` // complete definitions for Commit, without the gate's
 	Instances int                     `json:"instances"`
 	From      int                     `json:"from"` // instances now
@@ -201,6 +204,7 @@ const (
 	RuleCanaryPaused         = "canary-paused"
 	RuleCameBackWrong        = "node-came-back-wrong"
 	RuleDrains               = "node-drains"
+	RuleClientsDrain         = "client-connections-drain"
 	RuleUndoWindow           = "undo-window"
 	RuleUnplaced             = "node-without-a-place"
 	RuleLeftOver             = "left-over-instances"
