@@ -125,14 +125,14 @@ func (m *maker) whenRestarted(w *Work, roles []*role, left map[*role]int) {
 	case p.last.IsZero():
 		w.Basis = "no node has had its turn yet"
 		return
-	case recovers && m.soakLeft(p) == 0:
+	case recovers && p.soaks == 0:
 		turn, basis = under, "the first turn, and the speed of its recoveries"
 	case m.betweenTurns():
 		turn, basis = m.facts.Now.Sub(p.last), "the first turn"
 	default:
 		w.Basis = "the first turn has not ended yet"
-		if soak := m.soakLeft(p); soak > 0 {
-			w.Basis = fmt.Sprintf("no two turns have passed yet; the canaries soak for %s more", soak.Round(time.Second))
+		if p.soaks > 0 {
+			w.Basis = fmt.Sprintf("no two turns have passed yet; the canaries soak for %s more", p.soaks.Round(time.Second))
 		}
 		return
 	}
@@ -140,7 +140,7 @@ func (m *maker) whenRestarted(w *Work, roles []*role, left map[*role]int) {
 	if recovers {
 		rest = max(rest, under-m.facts.Now.Sub(p.last))
 	}
-	total := max(rest, m.soakLeft(p))
+	total := max(rest, p.soaks) + p.toSoak
 	for _, r := range roles {
 		each := turn
 		if own := p.of[r.component]; own > 0 {
@@ -156,8 +156,9 @@ type pace struct {
 	of     map[spec.Component]time.Duration // mean turn of a component
 	any    time.Duration                    // mean of all
 	turns  int
-	last   time.Time // when the last node started
-	canary time.Time // when the last of the canaries did
+	last   time.Time     // when the last node started
+	soaks  time.Duration // what is left of the canaries' soak, if it has begun
+	toSoak time.Duration // the canaries' soak, if it is still to come
 }
 
 // paceOf reads the turns from when each node with the definition in force was started.
@@ -176,8 +177,8 @@ func (m *maker) paceOf(roles []*role) pace {
 				turns = append(turns, at.Sub(starts[i-1]))
 			}
 		}
-		if n := m.want.Spec.Rollout.Canary; r.component == spec.Data && n > 0 && len(starts) == n {
-			p.canary = starts[n-1]
+		if r.component == spec.Data && m.oldOnes(r) > 0 {
+			p.soak(m.want.Spec.Rollout, starts, m.facts.Now)
 		}
 		if turns = typical(turns); len(turns) > 0 {
 			p.of[r.component] = mean(turns)
@@ -223,12 +224,15 @@ func mean(turns []time.Duration) time.Duration {
 	return sum / time.Duration(len(turns))
 }
 
-// soakLeft is how long the canaries have still to run alone.
-func (m *maker) soakLeft(p pace) time.Duration {
-	if p.canary.IsZero() {
-		return 0
+// soak works out how long the canaries have still to run alone.
+func (p *pace) soak(c spec.Rollout, starts []time.Time, now time.Time) {
+	switch n := c.Canary; {
+	case n == 0 || len(starts) > n:
+	case len(starts) < n:
+		p.toSoak = c.Soak
+	default:
+		p.soaks = max(0, c.Soak-now.Sub(starts[n-1]))
 	}
-	return max(0, m.want.Spec.Rollout.Soak-m.facts.Now.Sub(p.canary))
 }
 
 // betweenTurns says that the turn before is over and that the next node starts now.

@@ -210,24 +210,31 @@ func (k *walk) grow(app *marathon.App, s *Step) {
 }
 
 func (k *walk) write(c *esgate.Change) {
-	for _, x := range []struct {
-		to  map[string]string
-		set map[string]*string
-	}{{k.es.Persistent, c.Persistent}, {k.es.Transient, c.Transient}} {
-		for key, v := range x.set {
-			if v == nil {
-				delete(x.to, key)
-			} else {
-				x.to[key] = *v
-			}
-		}
-	}
-	if c.ClearVotes {
-		k.es.VotingExclusions = nil
-	}
-	k.es.VotingExclusions = append(k.es.VotingExclusions, c.ExcludeVotes...)
+	k.world.write(c)
 	if k.es.Unassigned == 0 {
 		k.place()
+	}
+}
+
+// write changes the cluster itself.
+func (w *world) write(c *esgate.Change) {
+	for key, v := range c.Persistent {
+		set(w.es.Persistent, key, v)
+	}
+	for key, v := range c.Transient {
+		set(w.es.Transient, key, v)
+	}
+	if c.ClearVotes {
+		w.es.VotingExclusions = nil
+	}
+	w.es.VotingExclusions = append(w.es.VotingExclusions, c.ExcludeVotes...)
+}
+
+func set(to map[string]string, key string, v *string) {
+	if v == nil {
+		delete(to, key)
+	} else {
+		to[key] = *v
 	}
 }
 
