@@ -192,6 +192,17 @@ func (s *story) tell() {
 	if !s.t.Failed() {
 		return
 	}
+	if s.api != "" && !s.daemon.ended() {
+		if st, err := s.status(); err == nil {
+			s.t.Logf("status of %s: refusal %q, problems %v, unknown %v", st.Commit, st.Refusal, st.Problems, st.Unknown)
+			for _, c := range st.Clusters {
+				s.t.Logf("  %s is %s, holds %v, waits %v", c.Cluster, c.Phase, c.Holds, c.Waits)
+			}
+		}
+		if did := s.esfleet("history", "--server", s.api, "--limit", "30"); did.code == 0 {
+			s.t.Logf("the operation log:\n%s", did.out)
+		}
+	}
 	s.t.Logf("the end of %s:\n%s", daemonLog, tail(s.w.path(daemonLog), 40))
 	var list struct{ Apps []*app }
 	if err := get(s.marathon.url+"/v2/apps?embed=apps.tasks&embed=apps.deployments&embed=apps.lastTaskFailure", &list); err != nil {

@@ -76,7 +76,7 @@ func merged(base, over map[string]any) map[string]any {
 
 // The surroundings are what the example fleet needs of its surroundings to run here.
 type surroundings struct {
-	marathon  string
+	marathons []string // members of the one
 	hosts     []string // of the agents
 	homes     map[string]string
 	kibana    string
@@ -91,11 +91,13 @@ func localFleet(t *testing.T, s surroundings) files {
 	t.Helper()
 	f := files(examples.Files())
 	f.merge(t, fleetFile, fmt.Sprintf(`
-marathons: {main: {url: %q}}
+marathons: {main: {url: null, urls: [%s]}}
 defaults:
   checks: {interval: 3s, timeout: 2s}
   elasticsearch: {user: nobody}
-`, s.marathon))
+  indices: {delay: 1m}
+  rollout: {canary: 0, soak: 0s}
+`, strings.Join(s.marathons, ", ")))
 	f.merge(t, searchFile, fmt.Sprintf("defaults: {elasticsearch: {home: %q}}", s.homes["7.17.28"]))
 	f.merge(t, billingFile, fmt.Sprintf("defaults: {elasticsearch: {home: %q}}", s.homes["6.8.23"]))
 	// The distribution's own analysis-icu comes from the internet.

@@ -11,7 +11,6 @@ func TestAClusterChangesOnTheSimulatorWithoutLosingADocument(t *testing.T) {
 	w := newWorkspace(t)
 	s := newStory(t, w, "esfleet sim --processes: a cluster that changes")
 	s.startSim()
-	s.changeLeader = s.abdicate
 	s.tellOfChanges()
 }
 
@@ -44,5 +43,27 @@ func (s *story) tellOfChanges() {
 	l.upgrade("7.17.28", l.aFrozenNodeIsWaitedFor)
 	l.upgrade("8.19.21", l.aLeaderChange)
 	l.aNodeThatFitsNowhere()
+	l.finish()
+}
+
+// On a real Marathon the long story is told with ESFLEET_E2E=all; a part of it belongs to the story of the example fleet.
+func TestAClusterChangesOnARealMarathonWithoutLosingADocument(t *testing.T) {
+	if !all() {
+		t.Skip("skipped: takes ten minutes on each Marathon; ESFLEET_E2E=all tells it")
+	}
+	for _, version := range []string{"1.11", "1.8"} {
+		t.Run(version, func(t *testing.T) {
+			s := newStory(t, newWorkspace(t), "Marathon "+version+": a cluster that changes")
+			s.startLab(version)
+			s.tellOfChanges()
+		})
+	}
+}
+
+// aRollSurvivesTheLeader changes a setting of the example's cluster while clients write and Marathon's leader is killed.
+func (s *story) aRollSurvivesTheLeader() {
+	s.t.Helper()
+	l := s.begin("search/logs", logsFile, "_doc", nil)
+	l.aChangedSettingRollsTheCluster(l.aLeaderChange)
 	l.finish()
 }

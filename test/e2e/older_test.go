@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -12,7 +11,7 @@ import (
 // what is rendered for it, that nodes form a cluster there, and that nothing is left to do afterwards.
 func TestAClusterOfTheExampleLivesOnOlderMarathons(t *testing.T) {
 	versions := []string{"1.5"} // the oldest; 1.8 and 1.7 with ESFLEET_E2E=all
-	if os.Getenv("ESFLEET_E2E") == "all" {
+	if all() {
 		versions = []string{"1.8", "1.7", "1.5"}
 	}
 	for _, version := range versions {

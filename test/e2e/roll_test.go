@@ -112,7 +112,7 @@ func (l *life) aBadPreRunStopsTheRoll() {
 	l.commit("look for the dictionary")
 	l.awaitTurns(from, 2)
 	l.await("Marathon to tell of the failure", func() (bool, string) {
-		return strings.Contains(l.reasons(), "the dictionary is missing") || l.failed(logsApp, "pre-run"), l.reasons()
+		return l.failed(logsApp, "status 70"), l.reasons() // the bootstrap's exit code for it
 	})
 	l.stage("pre-run fails on %s: %s", data[1], l.reasons())
 	l.await("the cluster to be green without it", func() (bool, string) {
@@ -174,6 +174,7 @@ func (l *life) aLeaderChange(from int, _ []string) {
 	l.t.Helper()
 	l.awaitTurns(from, 2)
 	l.changeLeader()
+	l.nodes.moved(l.marathon.url)
 	l.stage("Marathon has another leader")
 }
 

@@ -36,7 +36,8 @@ type story struct {
 	daemon *child
 	api    string
 
-	homes map[string]string // of Elasticsearch, by version
+	homes   map[string]string // of Elasticsearch, by version
+	members []string          // addresses of Marathon, at which a leader may be
 	// changeLeader makes Marathon elect another leader.
 	changeLeader func()
 	// meanwhile, if not nil, is done again and again while the story waits.
@@ -46,13 +47,31 @@ type story struct {
 	report      []string
 }
 
+// The simulator takes the real Marathon's place where that cannot be had; with ESFLEET_E2E=all the story is told on both.
 func TestTheExampleFleetLivesOnTheSimulatorWithRealElasticsearch(t *testing.T) {
+	if !all() && hasLab() {
+		t.Skip("skipped: there is a real Marathon for this; ESFLEET_E2E=all tells it on the simulator as well")
+	}
+	t.Parallel()
 	s := newStory(t, newWorkspace(t), "esfleet sim --processes")
 	sim := s.startSim()
 	s.tellTheWholeStory()
 	sim.terminate(30 * time.Second)
 	s.stage("the simulator ended, and its tasks with it")
 }
+
+// hasLab says that a real Marathon can be had, as sinktest finds it.
+func hasLab() bool {
+	folder := os.Getenv(sinktest.EnvLab)
+	if folder == "" {
+		folder = filepath.Join("..", "..", "..", "shared", "marathon-lab")
+	}
+	_, err := os.Stat(filepath.Join(folder, "run"))
+	return err == nil
+}
+
+// all says that what does not fit into the minutes of `make test` is wanted too.
+func all() bool { return os.Getenv(sinktest.EnvE2E) == "all" }
 
 // startSim starts the simulator with tasks that are processes.
 func (s *story) startSim() *child {
@@ -72,10 +91,12 @@ func (s *story) startSim() *child {
 		return false, "its log does not say where"
 	})
 	s.hosts, s.sandboxes = hosts, []string{s.w.path("processes", "tasks", "TASK")}
+	s.members, s.changeLeader = []string{s.marathon.url}, s.abdicate
 	return sim
 }
 
 func TestTheExampleFleetLivesOnARealMarathonWithRealElasticsearch(t *testing.T) {
+	t.Parallel()
 	w := newWorkspace(t)
 	s := newStory(t, w, "Marathon 1.11")
 	s.startLab("1.11")
@@ -96,12 +117,31 @@ func (s *story) startLab(version string) {
 	for _, a := range state.Agents {
 		s.hosts = append(s.hosts, a.Hostname)
 	}
-	s.marathon.url = lab.URL
+	s.marathon.url, s.members = lab.URL, lab.URLs
+	s.changeLeader = func() {
+		must(s.t, lab.ChangeLeader())
+		s.findLeader()
+	}
 	// A lab's folder has the number that its agents' addresses have in the third place.
 	s.lab = filepath.Join(os.TempDir(), fmt.Sprintf("marathon-lab-%d", os.Getuid()), "esfleet-"+strings.Split(s.hosts[0], ".")[2])
 	s.sandboxes = []string{filepath.Join(s.lab, "sandboxes", "TASK*")}
 	s.endOrphans() // of a run that was killed
 	s.stage("Marathon %s is there", version)
+}
+
+// findLeader turns to the member of Marathon that leads now.
+func (s *story) findLeader() {
+	s.t.Helper()
+	s.wait("a leader of Marathon", func() (bool, string) {
+		for _, url := range s.members {
+			var who struct{ Leader string }
+			if get(url+"/v2/leader", &who) == nil && strings.HasSuffix(url, "//"+who.Leader) {
+				s.marathon.url = url
+				return true, ""
+			}
+		}
+		return false, strings.Join(s.members, ", ")
+	})
 }
 
 // endOrphans ends the lab's tasks that have outlived it: it finds only those that have their sandbox on the command line.
@@ -139,6 +179,7 @@ func (s *story) tellTheWholeStory() {
 	s.nothingIsLeftToDo()
 	s.aSecondRunWritesNothing()
 	s.aChangeConvergesThoughTheDaemonIsKilled()
+	s.aRollSurvivesTheLeader()
 	s.aSuspendedClusterIsLeftAlone()
 	s.theDaemonStopsGracefully()
 }
@@ -152,7 +193,7 @@ func (s *story) publish(prepare func(), without ...string) {
 	if s.homes == nil {
 		s.homes = s.w.homes("7.17.28", "6.8.23")
 	}
-	around := surroundings{marathon: s.marathon.url, hosts: s.hosts, homes: s.homes, kibana: s.w.kibana(), graphite: s.graphite.address}
+	around := surroundings{marathons: s.members, hosts: s.hosts, homes: s.homes, kibana: s.w.kibana(), graphite: s.graphite.address}
 	around.plugin, around.pluginSum = servePlugin(s.t, "analysis-ik", "7.17.28")
 	s.files = localFleet(s.t, around).without(without...)
 	if prepare != nil {
@@ -242,7 +283,7 @@ func (s *story) createdInOrder(cluster string, names []string) {
 	}
 	var did []string
 	for _, e := range s.history() {
-		if "/"+e.Cluster == cluster {
+		if "/"+e.Cluster == cluster && e.Verb != string(plan.ChangeCluster) {
 			did = append(did, e.Verb+" "+filepath.Base(e.App))
 		}
 	}

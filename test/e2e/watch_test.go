@@ -18,14 +18,18 @@ import (
 // A directory knows where a cluster's nodes answer, as Marathon shows it. It is asked by clients that must not stop when
 // Marathon does.
 type directory struct {
-	marathon, cluster string
-	mu                sync.Mutex
-	urls              map[string][]string // by the app's name
+	cluster  string
+	mu       sync.Mutex
+	marathon string
+	urls     map[string][]string // by the app's name
 }
 
 func (d *directory) refresh() {
+	d.mu.Lock()
+	marathon := d.marathon
+	d.mu.Unlock()
 	var list struct{ Apps []*app }
-	if get(d.marathon+"/v2/apps?embed=apps.tasks", &list) != nil {
+	if get(marathon+"/v2/apps?embed=apps.tasks", &list) != nil {
 		return // what was known may still be right
 	}
 	urls := map[string][]string{}
@@ -43,6 +47,13 @@ func (d *directory) refresh() {
 	}
 	d.mu.Lock()
 	d.urls = urls
+	d.mu.Unlock()
+}
+
+// moved says where Marathon is now.
+func (d *directory) moved(url string) {
+	d.mu.Lock()
+	d.marathon = url
 	d.mu.Unlock()
 }
 

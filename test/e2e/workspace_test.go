@@ -36,7 +36,7 @@ type workspace struct {
 // newWorkspace skips where the story is not asked for or cannot be told.
 func newWorkspace(t *testing.T) *workspace {
 	t.Helper()
-	if os.Getenv(sinktest.EnvE2E) != "1" {
+	if e := os.Getenv(sinktest.EnvE2E); e != "1" && e != "all" {
 		t.Skipf("skipped: this test runs whole clusters; set %s=1, as `make test` does", sinktest.EnvE2E)
 	}
 	for _, tool := range []string{"git", "java", "haproxy", "busybox", "curl"} {
