@@ -242,6 +242,9 @@ func (r *Reconciler) remember(s plan.Step, d Done, err error) {
 	switch d.State {
 	case oplog.Done:
 		delete(r.settling, s.Cluster)
+		if w := r.desired.byID[s.Cluster]; w != nil && s.Verb == plan.RecordUUID {
+			w.ask = true // a new cluster has none of its settings yet
+		}
 		if d.Deployment != "" && s.Verb != plan.CancelOwn {
 			r.own[d.Deployment] = now
 		}

@@ -249,8 +249,8 @@ func TestAnEmptyMarathonBecomesTheFleetInOrderAndASecondRunChangesNothing(t *tes
 				order = append(order, e.Verb+" "+marathon.AppID(e.App).Name())
 			}
 		}
-		want := []string{"create gate", "create discovery", "create es-master", "record-uuid gate", "create es-datanode", "create es2graphite", "create kibana",
-			"elasticsearch es-master", "elasticsearch es-master"}
+		want := []string{"create gate", "create discovery", "create es-master", "record-uuid gate", "elasticsearch es-master",
+			"create es-datanode", "create es2graphite", "create kibana"}
 		if !slices.Equal(order, want) {
 			t.Errorf("order is %v\nwant %v", order, want)
 		}

@@ -156,6 +156,10 @@ func (m *maker) component(a *render.App, after string) bool {
 	if a.Component.Stateful() && m.running(live) {
 		m.roles = append(m.roles, roleOf(m.want.Spec, a.Component, a, live, changes))
 	}
+	if locked && a.Component.Stateful() && len(m.starting(live)) > 0 && upTasks(live) >= live.Instances {
+		// It ends when the cluster is green, and that may need the component after this one: what the tasks show decides.
+		locked = false
+	}
 	return !locked && m.ready(a, live)
 }
 

@@ -32,6 +32,10 @@ func (m *maker) fix(changes []Fix) bool {
 	}
 	a := m.want.App(m.want.Spec.MasterComponent())
 	live := m.live(a.ID)
+	// What is still to be created comes after them: nobody is to find a cluster without its rules.
+	created := m.out.Steps
+	m.out.Steps = nil
+	defer func() { m.out.Steps = append(m.out.Steps, created...) }()
 	for i, c := range changes {
 		s := Step{Verb: ChangeCluster, App: a.ID, Component: a.Component, Seen: live.Version, Change: &changes[i].Change, Pos: c.Pos, Why: c.Why}
 		if i > 0 {

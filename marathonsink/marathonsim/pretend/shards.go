@@ -285,6 +285,9 @@ func (c *cluster) createFirstIndices() {
 	}
 	for _, x := range first {
 		own := settings{"index.number_of_shards": strconv.Itoa(x.Primaries), "index.number_of_replicas": strconv.Itoa(x.Replicas)}
+		if c.fleet.Indices == nil { // as an index that was made under a fleet's own rules
+			own["index.unassigned.node_left.delayed_timeout"] = "300s"
+		}
 		own.merge(x.Settings)
 		ix := c.newIndex(x.Name, own, x.Bytes)
 		ix.toy = c.fleet.Indices == nil
