@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/esfleet/esfleet/render/bootstrap"
 	"github.com/esfleet/esfleet/render/bundle"
@@ -48,7 +49,12 @@ func (r *renderer) haproxy(d *draft) error {
 		"stats_port":  strconv.Itoa(s.StatsPort),
 		"interval":    "5",
 	}
-	files := append(bootstrap.Discovery(), bootstrap.Facts(facts))
+	files := bootstrap.Discovery()
+	if r.c.ClientComponent() != "" {
+		files = bootstrap.DiscoveryWithClients()
+		r.clients(d, facts)
+	}
+	files = append(files, bootstrap.Facts(facts))
 	for _, f := range r.c.Files {
 		if f.Path != RingTemplate {
 			continue
@@ -72,16 +78,38 @@ func (r *renderer) haproxy(d *draft) error {
 	return nil
 }
 
-// front gives the app its ports and checks the last of them.
+// clients adds what the client front must know. Nodes of every generation serve, so long as they run; one that does not
+// exist, or not any more, costs a question.
+func (r *renderer) clients(d *draft, facts map[string]string) {
+	s := r.c.Discovery
+	component := r.c.ClientComponent()
+	var apps []string
+	for g := generation(r.c, component); g >= 1; g-- {
+		apps = append(apps, string(appID(r.c.ID, component, g)))
+	}
+	facts["client_port"] = strconv.Itoa(s.ClientPort)
+	facts["client_apps"] = strings.Join(apps, ",")
+	facts["gate_app"] = string(AppIDOf(r.c, spec.Gate))
+	facts["drain"] = s.Drain.String()
+	d.killGrace = s.Drain + drainSlack
+}
+
+// drainSlack is what a discovery task needs to end, beside the time that requests get.
+const drainSlack = 5 * time.Second
+
+// front gives the app its ports and checks the ring, which nodes cannot do without.
 func (r *renderer) front(d *draft) {
 	s := r.c.Discovery
 	d.ports = []port{{"front", s.Port}}
+	d.health = r.mesosTCP(0)
 	if s.StatsPort != 0 {
 		d.ports = append(d.ports, port{"stats", s.StatsPort})
 		d.health = r.mesosHTTP("/health", 1)
-		return
 	}
-	d.health = r.mesosTCP(0)
+	if r.c.ClientComponent() != "" {
+		d.from[fmt.Sprintf("portDefinitions[%d]", len(d.ports))] = "discovery.clientPort"
+		d.ports = append(d.ports, port{"clients", s.ClientPort})
+	}
 }
 
 // bamboo is the image that teams already run. Its configuration is environment, beside the template inside the image,

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/esfleet/esfleet/marathonsink/marathon"
 	"github.com/esfleet/esfleet/render"
@@ -40,6 +41,10 @@ var goldens = []struct {
 		shared(c)
 		c.Nodes[spec.Data].Generation, c.Restart = 2, "2026-11-22"
 	}},
+	{"client-front-es7-second-generation", spec.ElasticsearchDist, spec.Version{Major: 7, Minor: 17, Patch: 28}, target.Version, func(c *spec.Cluster) {
+		clientFront(c)
+		c.Nodes[spec.Data].Generation = 2
+	}},
 	{"bamboo-es7-fixed-ports", spec.ElasticsearchDist, spec.Version{Major: 7, Minor: 17, Patch: 28}, target.Version, bambooAndFixedPorts},
 }
 
@@ -63,6 +68,10 @@ func extraRoles(c *spec.Cluster) {
 	c.Nodes[spec.Ingest] = &spec.Nodes{Replicas: 2, CPUs: 1, Memory: 4 * spec.GiB, Heap: 2 * spec.GiB, PerHost: 1}
 	c.Nodes[spec.Coordinating] = &spec.Nodes{Replicas: 2, CPUs: 1, Memory: 4 * spec.GiB, Heap: 2 * spec.GiB, PerHost: 1}
 	c.Exporter.Command, c.Exporter.Env = "exec es2graphite -g $ESFLEET_GRAPHITE", map[string]string{"LEVEL": "indices"}
+}
+
+func clientFront(c *spec.Cluster) {
+	c.Discovery.Image, c.Discovery.ClientPort, c.Discovery.Drain = "registry.example/esfleet-haproxy:2.8", 9200, 15*time.Second
 }
 
 func bambooAndFixedPorts(c *spec.Cluster) {

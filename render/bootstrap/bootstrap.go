@@ -28,6 +28,11 @@ func Discovery() []bundle.File {
 	return append(common(), script("haproxy.sh", "boot.sh"), template)
 }
 
+// DiscoveryWithClients is what runs HAProxy where clients have a front as well.
+func DiscoveryWithClients() []bundle.File {
+	return append(common(), script("haproxy-clients.sh", "boot.sh"))
+}
+
 // Exporter is what sends a cluster's numbers to Graphite.
 func Exporter() []bundle.File { return append(common(), script("exporter.sh", "boot.sh")) }
 
