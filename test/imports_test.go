@@ -96,7 +96,7 @@ var only = map[string][]string{
 
 // importers limits who may import a package directly.
 var importers = map[string][]string{
-	"marathonsink/marathonsim": {"cmd/esfleet", "reconcile/demo", "marathonsink/sinktest", "marathonsink/marathonsim/pretend"},
+	"marathonsink/marathonsim": {"cmd/esfleet", "reconcile/demo", "marathonsink/sinktest", "marathonsink/marathonsim/pretend", "test/histories/world"},
 	"marathonsink/sinktest":    {},
 	"cmd/esfleet":              {},
 }

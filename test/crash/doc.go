@@ -1,6 +1,5 @@
-// Package crash kills the daemon at every call of many scenarios and lets random faults happen to random histories, in
-// virtual time.
+// Package crash kills the daemon at every call of many scenarios, in virtual time.
 //
-// In: scenarios and seeds. Out: the same end and the same writes as undisturbed, or the seed that shows otherwise; it
-// holds tests alone.
+// In: scenarios, played on test/histories/world. Out: the same end and the same writes as undisturbed, or where they
+// differ; it holds tests alone.
 package crash

@@ -1,0 +1,262 @@
+package world
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/esfleet/esfleet/marathonsink/marathon"
+	"github.com/esfleet/esfleet/reconcile"
+	"github.com/esfleet/esfleet/spec"
+)
+
+// A Law watches every call and knows what no daemon may ever do. It asks the Sim and the modelled clusters for the truth.
+type Law struct {
+	w       *World
+	journal journal
+
+	// StaleReads excuses what somebody does who reads what was: a POST of an app that exists, a 409.
+	StaleReads bool
+	// Paused is when the daemon last stood still in the middle of its work; what it had read before is old, and it cannot know.
+	Paused time.Time
+	// Trace has a line for every call.
+	Trace strings.Builder
+
+	writes      []write
+	deployments map[marathon.DeploymentID]*daemon // answered to this daemon
+	unknown     bool                              // the last look could not read Marathon
+	lost        map[spec.ClusterID]time.Time      // when the answer to a write was lost to this daemon
+	lostTo      *daemon
+	broken      []string
+	checked     map[string]int
+	began       time.Time
+	sampled     time.Time
+	keeper      keeper
+}
+
+// A write is one call that changes something, and its answer.
+type write struct {
+	what        string // method, path and a digest of the body, the same in every run
+	status      int    // 0: no answer
+	destructive bool
+	repeatable  bool // it may be made once more after a restart
+}
+
+func newLaw(w *World) *Law {
+	l := &Law{w: w, deployments: map[marathon.DeploymentID]*daemon{}, lost: map[spec.ClusterID]time.Time{}, checked: map[string]int{}, began: time.Now(),
+		keeper: newKeeper()}
+	l.journal.law = l
+	return l
+}
+
+func (l *Law) breaks(format string, args ...any) {
+	if len(l.broken) < 20 {
+		l.broken = append(l.broken, fmt.Sprintf("%s: ", time.Since(l.began).Round(time.Millisecond))+fmt.Sprintf(format, args...))
+	}
+}
+
+// Breaks notes what a test has found.
+func (l *Law) Breaks(format string, args ...any) { l.breaks(format, args...) }
+
+// check counts a law that is looked at.
+func (l *Law) check(law string) { l.checked[law]++ }
+
+// Broken are the laws that were broken, the first ones.
+func (l *Law) Broken() []string { return l.broken }
+
+// Checked says how often each law was looked at.
+func (l *Law) Checked() map[string]int { return l.checked }
+
+// Writes is how many calls wanted to change something.
+func (l *Law) Writes() int { return len(l.writes) }
+
+// Forget drops the writes so far.
+func (l *Law) Forget() { l.writes = nil }
+
+// A callKind is what a write does.
+type callKind int
+
+const (
+	strange callKind = iota
+	create
+	commit
+	change
+	cancel
+	removeApp
+	stopTask
+	restartTask
+	wipeTask
+	elasticsearch
+)
+
+// kindOf reads a write. app is what it is about; of a call to Elasticsearch only the group is known.
+func (l *Law) kindOf(r *http.Request, docs []marathon.Doc) (kind callKind, app marathon.AppID) {
+	path, q := r.URL.Path, r.URL.Query()
+	switch {
+	case r.URL.Hostname() != "marathon.test":
+		return elasticsearch, ""
+	case r.Method == http.MethodPost && path == "/v2/apps":
+		return create, idOf(docs)
+	case r.Method == http.MethodPut && path == "/v2/apps":
+		return commit, idOf(docs)
+	case r.Method == http.MethodPut && strings.HasPrefix(path, "/v2/apps/"):
+		return change, marathon.AppID(strings.TrimPrefix(path, "/v2/apps"))
+	case r.Method == http.MethodDelete && strings.HasPrefix(path, "/v2/deployments/"):
+		return cancel, ""
+	case r.Method == http.MethodDelete && strings.HasPrefix(path, "/v2/apps/"):
+		rest := strings.TrimPrefix(path, "/v2/apps")
+		id, _, task := strings.Cut(rest, "/tasks/")
+		switch {
+		case !task:
+			return removeApp, marathon.AppID(rest)
+		case q.Has("wipe"):
+			return wipeTask, marathon.AppID(id)
+		case q.Has("scale"):
+			return stopTask, marathon.AppID(id)
+		}
+		return restartTask, marathon.AppID(id)
+	}
+	return strange, ""
+}
+
+func idOf(docs []marathon.Doc) marathon.AppID {
+	if len(docs) == 0 {
+		return ""
+	}
+	id, _ := docs[0]["id"].(string)
+	return marathon.AppID(id)
+}
+
+// sampleEvery is how often the truth is looked at while nobody changes anything: between two looks of the daemon, that is.
+const sampleEvery = 200 * time.Millisecond
+
+// sent judges a call before it is made; done hears its answer.
+func (l *Law) sent(d *daemon, r *http.Request, body []byte) (done func(*http.Response, error)) {
+	if r.Method != http.MethodGet || time.Since(l.sampled) > sampleEvery {
+		l.sample()
+	}
+	if r.Method == http.MethodGet {
+		return func(res *http.Response, err error) { l.note(r, res, err) }
+	}
+	docs, err := docsIn(body)
+	if err != nil {
+		l.breaks("%s %s: the body is no JSON: %v", r.Method, r.URL, err)
+	}
+	kind, app := l.kindOf(r, docs)
+	group := app.Group()
+	if kind == elasticsearch {
+		group = l.groupAt(r.URL.Host)
+	}
+	l.check("journalled-before")
+	entry, ok := l.journal.entryOf(r, kind, group, app)
+	switch {
+	case !ok:
+		l.breaks("%s %s %s is not in the journal", r.Method, r.URL, app)
+	case l.unknown:
+		l.breaks("%s %s although Marathon could not be read", r.Method, r.URL)
+	}
+	l.check("rests-after-a-lost-answer")
+	cluster := clusterOf(entry.Cluster)
+	if at, lost := l.lost[cluster]; lost && l.lostTo == d && kind != elasticsearch && time.Since(at) < 14*time.Second {
+		l.breaks("%s %s only %s after an answer was lost", r.Method, r.URL, time.Since(at))
+	}
+	x := write{what: l.describe(r, kind, app, body), repeatable: strings.HasPrefix(r.URL.Path, "/_flush")}
+	x.destructive = l.judge(d, r, kind, app, docs)
+	l.check("force-only-cancels")
+	if r.URL.Query().Get("force") == "true" && kind != cancel {
+		l.breaks("%s %s uses force", r.Method, r.URL)
+	}
+	l.keep()
+	return func(res *http.Response, err error) {
+		body, err := l.note(r, res, err)
+		if res != nil {
+			if x.status = res.StatusCode; x.status == http.StatusConflict && kind != elasticsearch && !l.StaleReads {
+				l.breaks("%s %s: 409; who looks first is never told so", r.Method, r.URL)
+			}
+			l.owns(d, res, body)
+		}
+		if err != nil || x.status >= 500 {
+			l.lost[cluster], l.lostTo = time.Now(), d
+		}
+		l.writes = append(l.writes, x)
+		l.keep()
+	}
+}
+
+// note writes a line into the trace.
+func (l *Law) note(r *http.Request, res *http.Response, err error) ([]byte, error) {
+	status := "no answer"
+	var body []byte
+	if err == nil {
+		if r.Header.Get("Accept") == "text/event-stream" {
+			return nil, nil
+		}
+		body, err = hear(res)
+		if status = fmt.Sprintf("%d %s", res.StatusCode, digest(body)); err != nil {
+			status += " " + err.Error()
+		}
+	}
+	_, _ = fmt.Fprintf(&l.Trace, "%s %s %s %s\n", time.Since(l.began), r.Method, r.URL, status)
+	return body, err
+}
+
+func clusterOf(s string) spec.ClusterID {
+	group, name, _ := strings.Cut(s, "/")
+	return spec.ClusterID{Group: spec.GroupName(group), Name: spec.ClusterName(name)}
+}
+
+// looked hears of every look, acted of what followed.
+func (l *Law) looked(v *reconcile.View) { l.unknown = len(v.Unknown) > 0 }
+
+func (l *Law) acted(done []reconcile.Done) {
+	l.unknown = false
+	l.check("one-effect-per-cluster-and-turn")
+	seen := map[spec.ClusterID]bool{}
+	for _, d := range done {
+		if seen[d.Step.Cluster] {
+			l.breaks("%s had two effects in one turn", d.Step.Cluster)
+		}
+		seen[d.Step.Cluster] = true
+	}
+}
+
+// Effects are the writes that were carried out, in order; destructive ones alone if asked.
+func (l *Law) Effects(destructive bool) []string {
+	var out []string
+	for _, x := range l.writes {
+		if x.status/100 == 2 && !x.repeatable && (x.destructive || !destructive) {
+			out = append(out, x.what)
+		}
+	}
+	return out
+}
+
+// State is what lives: every app with its definition and tasks, and which volumes are held; without what may differ
+// between two right ways to it. Restless: tasks come and go for ever.
+func (w *World) State(restless bool) string {
+	b := &strings.Builder{}
+	view := w.Sim.View()
+	for _, a := range view.Apps {
+		states, volumes := map[string]int{}, 0
+		for _, t := range a.Tasks {
+			states[t.State]++
+			volumes += len(t.Volumes)
+		}
+		if restless {
+			states = nil
+		}
+		fmt.Fprintf(b, "%s %d %v volumes %d %s\n", a.ID, a.Instances, states, volumes, w.Law.digestOf(a.ID))
+	}
+	fmt.Fprintf(b, "deployments %d\n", len(view.Deployments))
+	for _, c := range w.Nodes.Clusters() {
+		var members []string
+		for _, m := range c.Members {
+			members = append(members, m.Version)
+		}
+		slices.Sort(members)
+		fmt.Fprintf(b, "%s %s %v persistent %v transient %v votes %v\n", c.Group, c.Health, members, c.Persistent, c.Transient, len(c.VotingExclusions))
+	}
+	return b.String()
+}
