@@ -71,14 +71,13 @@ func everyCase(testCase) bool { return true }
 // quickThemes are those whose cases need no more than some seconds each: all but what rolls, commits and breaks.
 func quickThemes(k testCase) bool {
 	return k.how == shared && among(k, slices.Concat(writeCases, definitionCases, refusalCases,
-		malformedCases, residentRefusalCases, arrayCases, readCases, lockCases, deploymentCases, taskCases, suspendedCases, queueCases, eventCases,
+		malformedCases, residentRefusalCases, arrayCases, readCases, lockCases, deploymentCases, taskCases, suspendedCases, queueCases,
 		groupCases, podCases))
 }
 
-// quickDifferences are cases about some versions only, of the themes that quickThemes leaves out too.
+// quickDifferences are those of them that are about some versions only.
 func quickDifferences(k testCase) bool {
-	bounded := k.since != (marathon.Version{}) || k.until != (marathon.Version{})
-	return bounded && (quickThemes(k) || k.how == shared && among(k, slices.Concat(turnCases, rollCases)))
+	return quickThemes(k) && (k.since != (marathon.Version{}) || k.until != (marathon.Version{}))
 }
 
 func among(k testCase, list []testCase) bool {
