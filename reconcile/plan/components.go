@@ -160,7 +160,7 @@ func (m *maker) startStopped(a *render.App, live *marathon.App, after string) {
 			WayOut: fmt.Sprintf("write replicas: %d, or remove the ones nobody needs, with their volumes, by hand", live.Instances+held)})
 		return
 	}
-	if w := steady(a, live); w != nil {
+	if w := steady(m.want.Spec, a, live); w != nil {
 		m.wait(*w)
 		return
 	}
@@ -173,10 +173,11 @@ func quorumInFile(e spec.Elasticsearch) bool {
 	return e.Distribution == spec.ElasticsearchDist && e.Version.Major < 7
 }
 
-// steady says what must calm down before a stateful app may be scaled; nil if every known instance runs.
-func steady(a *render.App, live *marathon.App) *Wait {
+// steady says what must calm down before a stateful app may be scaled; nil if every known instance runs, but for those that
+// git has given up and Marathon counts no longer.
+func steady(declared *spec.Cluster, a *render.App, live *marathon.App) *Wait {
 	for _, t := range live.Tasks {
-		if t.Unreachable() {
+		if t.Unreachable() && !givenUp(declared, live, slot{task: t, instance: t.ID.Instance()}) {
 			return &Wait{App: a.ID, Component: a.Component, Rule: RuleUnreachable,
 				Why: fmt.Sprintf("%s: the agent of %s does not answer; its node may well run", a.ID.Name(), t.Host)}
 		}
