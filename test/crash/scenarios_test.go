@@ -38,7 +38,7 @@ func (s scenario) options() world.Options {
 		fleet = strings.Replace(fleet, old, new, 1)
 	}
 	files["fleet.yaml"] = fleet
-	return world.Options{Files: files, Seed: 1, Indices: []pretend.Index{{Name: "orders", Primaries: 3, Replicas: 1, Bytes: 64 << 20}},
+	return world.Options{Files: files, Seed: 1, Indices: []pretend.Index{{Name: "orders", Primaries: 2, Replicas: 1, Bytes: 64 << 20}},
 		Marathon: marathonsim.Options{Version: s.version, Agents: marathonsim.DefaultAgents(6), Seed: 1}}
 }
 
