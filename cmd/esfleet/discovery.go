@@ -14,7 +14,7 @@ import (
 
 func newDiscovery() *cobra.Command {
 	o := discovery.Options{Place: discovery.Place{Bind: "*"}}
-	var app, urls, credential, logFormat string
+	var app, clientApps, gate, urls, credential, logFormat string
 	cmd := &cobra.Command{
 		Use:   "discovery --app ID --port PORT",
 		Short: "Run HAProxy in front of a cluster's masters, and keep it current",
@@ -26,8 +26,13 @@ same leader, --proof later, and never the last one: while Marathon is away, answ
 last good configuration stays. Each configuration is checked by haproxy -c first. A reload neither refuses nor ends a
 connection.
 
+With --client-port there is a second front, by which clients reach the HTTP ports of the nodes of --client-apps. Nodes
+that the label esfleet.detached of the --gate names are led to only if nobody else answers: esfleet sets it before it
+stops a node. What a node is answering then goes on to its end.
+
 --template FILE replaces the built-in configuration. It is plain HAProxy configuration with {{bind}}, {{front_port}},
-{{stats_port}} and a line with {{name}} and {{address}} that is repeated for each master. One that HAProxy does not
+{{stats_port}} and a line with {{name}} and {{address}} that is repeated for each master; for the client front
+{{client_port}}, and a line with {{client_name}}, {{client_address}} and {{client_state}}. One that HAProxy does not
 take is refused, told, and leaves the last good one in force.
 
 On the statistics port: /health (HAProxy's own word), /healthz (JSON: servers, age of the last answer, what was refused).
@@ -42,6 +47,12 @@ SIGTERM ends it, after --drain for open connections.`,
 				return usage("--marathon is missing, and ESFLEET_MARATHON is not set: name Marathon's URLs")
 			}
 			o.App = marathon.AppID(app)
+			o.Gate = marathon.AppID(gate)
+			for id := range strings.SplitSeq(clientApps, ",") {
+				if id = strings.TrimSpace(id); id != "" {
+					o.ClientApps = append(o.ClientApps, marathon.AppID(id))
+				}
+			}
 			if err := o.Check(); err != nil {
 				return exit{exitUsage, err}
 			}
@@ -62,6 +73,10 @@ SIGTERM ends it, after --drain for open connections.`,
 	f.StringVar(&o.Place.Bind, "bind", o.Place.Bind, "address to listen on, * for all")
 	f.IntVar(&o.Place.Port, "port", 0, "the ring's front port")
 	f.IntVar(&o.Place.Stats, "stats-port", 0, "port of statistics and health, 0 for none")
+	f.IntVar(&o.Place.Clients, "client-port", 0, "port of the front for clients, 0 for none")
+	f.StringVar(&clientApps, "client-apps", "", "ids of the apps whose tasks serve clients, comma-separated")
+	f.IntVar(&o.ClientPortIndex, "client-port-index", 0, "place of the HTTP port among their tasks' ports, from 0")
+	f.StringVar(&gate, "gate", "", "id of the cluster's gate, like /search/logs/gate")
 	f.StringVar(&o.Template, "template", "", "file that replaces the built-in HAProxy configuration")
 	f.StringVar(&o.Dir, "dir", "haproxy", "folder for HAProxy's configuration and sockets")
 	f.StringVar(&o.HAProxy, "haproxy", "haproxy", "HAProxy's program")

@@ -10,11 +10,11 @@ import (
 	"github.com/esfleet/esfleet/marathonsink/marathon"
 )
 
-// A Server is one master, as HAProxy reaches it.
+// A Server is one node, as HAProxy reaches it.
 type Server struct {
 	Instance marathon.InstanceID // stays the same while Marathon restarts it
 	Host     string              // an IP address or a DNS name, checked
-	Port     int                 // of its transport protocol
+	Port     int                 // of the protocol that the front is for
 }
 
 // An Absence is what is held against a server that a reading did not show.
@@ -23,13 +23,13 @@ type Absence struct {
 	Since  time.Time // of its first such reading
 }
 
-// Backends are the servers of the ring. Decide makes new ones; they are never changed in place.
+// Backends are the servers of one front. Decide makes new ones; they are never changed in place.
 type Backends struct {
 	Servers []Server // by instance id, each address once
 	Missing map[marathon.InstanceID]Absence
 }
 
-// A Reading is what one answer of Marathon says about the masters.
+// A Reading is what Marathon says about a front's nodes at one moment.
 type Reading struct {
 	At      time.Time
 	Leader  string   // who made the answer; "" if that is not known
@@ -135,7 +135,7 @@ func judge(before Absence, id marathon.InstanceID, r Reading, proof time.Duratio
 	case r.Half:
 		return before, "the answer shows fewer running tasks than it counts"
 	case len(r.Running) == 0:
-		return before, "no other master runs"
+		return before, "no other one runs"
 	case slices.Contains(r.Unsure, id):
 		return Absence{}, "it is not known whether it runs"
 	case before.Leader != r.Leader:

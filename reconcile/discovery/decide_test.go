@@ -82,7 +82,7 @@ func TestAChangeSaysWhatAndWhy(t *testing.T) {
 	}{
 		{reading(1, a, b), false, ""},
 		{reading(1, a), false, "kept 10.0.0.1:2 (gone must be seen again after 10s)"},
-		{reading(1), false, "kept 10.0.0.1:1 10.0.0.1:2 (no other master runs)"},
+		{reading(1), false, "kept 10.0.0.1:1 10.0.0.1:2 (no other one runs)"},
 		{reading(1, server("a", 7), b, server("cc", 3)), true, "added 10.0.0.2:3, moved 10.0.0.1:7"},
 	} {
 		_, c := Decide(all, k.reading, proof)

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/esfleet/esfleet/marathonsink"
@@ -30,8 +32,9 @@ const settle = 250 * time.Millisecond
 // A follower turns Marathon's events into looks, looks into backends, and those into a configuration.
 type follower struct {
 	marathon marathons
-	app      marathon.AppID
-	port     int // the transport port's place in a task's ports
+	masters  *group
+	clients  *group         // nil if there is no front for clients
+	gate     marathon.AppID // whose label says who is out of that front
 	proof    time.Duration
 	resync   time.Duration
 	place    Place
@@ -40,17 +43,38 @@ type follower struct {
 	log      *slog.Logger
 	status   *status
 
-	backends Backends
-	told     string // of the last thing that was kept or refused, so that it is said once
+	detached map[marathon.InstanceID]bool
+	toldGate string // that the gate cannot be read, once
 	good     string // the last template that the ring took
 	fault    string // the last error of a template or of the ring, told once
 	refused  []byte // the last configuration that the ring did not take, so that it is not asked again and again,
 	refusal  error  // and what it said
 }
 
+// groups are those there are, the masters first: without them no node finds the cluster.
+func (f *follower) groups() []*group {
+	if f.clients == nil {
+		return []*group{f.masters}
+	}
+	return []*group{f.masters, f.clients}
+}
+
+// fronts are the servers of now.
+func (f *follower) fronts() Fronts {
+	out := Fronts{Masters: f.masters.backends.Servers, Detached: f.detached}
+	if f.clients != nil {
+		out.Clients = f.clients.backends.Servers
+	}
+	return out
+}
+
 // run follows until ctx ends. It decides nothing by an event but to look: events can be lost, doubled and forged.
 func (f *follower) run(ctx context.Context) {
-	events := f.marathon.Events(ctx, "status_update_event", "instance_changed_event")
+	types := []string{"status_update_event", "instance_changed_event"}
+	if f.clients != nil {
+		types = append(types, "api_post_event") // a changed label of the gate
+	}
+	events := f.marathon.Events(ctx, types...)
 	next := time.NewTimer(0)
 	defer next.Stop()
 	due := time.Now()
@@ -63,7 +87,7 @@ func (f *follower) run(ctx context.Context) {
 				events = nil // ctx has ended
 				continue
 			}
-			if !e.Gap && !bytes.Contains(e.Data, []byte(f.app)) {
+			if !e.Gap && !f.concerns(e.Data) {
 				continue
 			}
 			if soon := time.Now().Add(settle); soon.Before(due) {
@@ -78,54 +102,71 @@ func (f *follower) run(ctx context.Context) {
 	}
 }
 
-// look reads Marathon once, does what follows, and says when to look again if nothing happens before.
+// concerns says that an event names an app that is followed.
+func (f *follower) concerns(event []byte) bool {
+	for _, g := range f.groups() {
+		if slices.ContainsFunc(g.apps, func(id marathon.AppID) bool { return bytes.Contains(event, []byte(id)) }) {
+			return true
+		}
+	}
+	return f.clients != nil && bytes.Contains(event, []byte(f.gate))
+}
+
+// look reads Marathon once, does what follows, and says when to look again if nothing happens before. What cannot be read
+// stays as it was, and keeps nothing else from being followed.
 func (f *follower) look(ctx context.Context) time.Duration {
-	var leader string
-	app, err := f.marathon.App(withLeader(ctx, &leader), f.app)
-	if ctx.Err() != nil {
-		return f.resync
+	var faults []error
+	missing := 0
+	for _, g := range f.groups() {
+		r, err := g.read(ctx, f.marathon)
+		if ctx.Err() != nil {
+			return f.resync
+		}
+		if err != nil {
+			f.lost(g, err)
+			faults = append(faults, err)
+		} else {
+			f.take(g, r)
+		}
+		missing += len(g.backends.Missing)
 	}
-	now := time.Now()
-	if err != nil {
-		f.status.lost(err)
-		// Told once, however the error reads from try to try; the status page has the newest.
-		f.say("lost", fmt.Sprintf("Marathon does not tell of the masters, their last %d stay", len(f.backends.Servers)), "error", err.Error())
-	} else {
-		f.take(ReadingOf(app, leader, f.port, now))
+	if f.clients != nil {
+		faults = append(faults, f.readGate(ctx))
 	}
+	err := errors.Join(faults...)
+	f.status.looked(time.Now(), missing, err)
 	f.apply(ctx)
 	if err != nil {
 		return min(f.resync, 5*time.Second)
 	}
-	if len(f.backends.Missing) > 0 {
+	if missing > 0 {
 		return min(f.resync, f.proof)
 	}
 	return f.resync
 }
 
-// take lets a reading change the backends.
-func (f *follower) take(r Reading) {
-	next, c := Decide(f.backends, r, f.proof)
-	f.backends = next
-	f.status.read(r.At, next)
-	for _, why := range r.Refused {
-		f.log.Warn("a task of the masters' app cannot be a server", "why", why)
+// readGate learns who is out of the clients' front.
+func (f *follower) readGate(ctx context.Context) error {
+	gate, err := f.marathon.App(ctx, f.gate)
+	if ctx.Err() != nil {
+		return nil // the follower ends
 	}
-	switch {
-	case c.Any():
-		f.told = ""
-		f.log.Info("masters changed", "change", c.String(), "servers", len(next.Servers), "leader", r.Leader)
-	case len(c.Kept) > 0:
-		f.say("kept "+c.String(), "a master is not shown and stays", "change", c.String(), "leader", r.Leader)
-	default:
-		f.told = ""
+	if err != nil {
+		f.say(&f.toldGate, "lost", "Marathon does not tell of the gate, and who is out of the clients' front stays out", "error", err.Error())
+		return err
 	}
+	f.toldGate = ""
+	if now := detachedBy(gate); !maps.Equal(now, f.detached) {
+		f.log.Info("clients are led away from others than before", "out", slices.Sorted(maps.Keys(now)), "before", slices.Sorted(maps.Keys(f.detached)))
+		f.detached = now
+	}
+	return nil
 }
 
 // say logs what goes on for long only once: what has the key of the last thing told is the same thing.
-func (f *follower) say(key, text string, args ...any) {
-	if key != f.told {
-		f.told = key
+func (f *follower) say(told *string, key, text string, args ...any) {
+	if key != *told {
+		*told = key
 		f.log.Warn(text, args...)
 	}
 }
@@ -160,7 +201,7 @@ func (f *follower) apply(ctx context.Context) {
 
 // put brings the backends into force by a template.
 func (f *follower) put(ctx context.Context, template string) error {
-	config, err := Expand(template, f.place, f.backends.Servers)
+	config, err := Expand(template, f.place, f.fronts())
 	if err != nil {
 		return err
 	}
@@ -173,8 +214,8 @@ func (f *follower) put(ctx context.Context, template string) error {
 	case errors.Is(err, errRefused):
 		f.refused, f.refusal = config, err
 	case err == nil && changed:
-		f.status.installed(len(f.backends.Servers))
-		f.log.Info("configuration in force", "servers", len(f.backends.Servers), "took_ms", time.Since(begun).Milliseconds())
+		f.status.installed(f.fronts())
+		f.log.Info("configuration in force", "servers", len(f.masters.backends.Servers), "took_ms", time.Since(begun).Milliseconds())
 	}
 	return err
 }

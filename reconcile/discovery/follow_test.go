@@ -134,7 +134,7 @@ func inVirtualTime(t *testing.T, play func(s *scene)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.f = &follower{marathon: s.client, app: mastersApp, port: 1, proof: 10 * time.Second, resync: 30 * time.Second,
+		s.f = &follower{marathon: s.client, masters: &group{what: "masters", apps: []marathon.AppID{mastersApp}, port: 1}, proof: 10 * time.Second, resync: 30 * time.Second,
 			place: Place{Bind: "*", Port: 9310}, template: func() (string, error) { return *s.text.Load(), nil }, good: bootstrap.RingTemplate,
 			ring: s.ring, log: s.log.logger(), status: &status{isRunning: func() bool { return true }}}
 		ctx, cancel := context.WithCancel(t.Context())

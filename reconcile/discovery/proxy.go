@@ -110,6 +110,11 @@ func (p *proxy) check(ctx context.Context, config []byte) error {
 	return nil
 }
 
+// knows says that HAProxy takes such a line.
+func (p *proxy) knows(ctx context.Context, line string) bool {
+	return p.check(ctx, []byte("defaults\n  mode http\n  timeout connect 2s\n  timeout client 1h\n  timeout server 1h\nfrontend probe\n  bind unix@probe.sock\n  "+line+"\n")) == nil
+}
+
 // alerts are the lines of HAProxy's output that say what is wrong, in one bounded line.
 func alerts(out []byte) string {
 	var kept []string

@@ -86,7 +86,7 @@ func start(t testing.TB, p *proxy) (stop func() error) {
 
 func mustInstall(t testing.TB, p *proxy, place Place, servers ...Server) {
 	t.Helper()
-	config, err := Expand(bootstrap.RingTemplate, place, servers)
+	config, err := Expand(bootstrap.RingTemplate, place, Fronts{Masters: servers})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +277,7 @@ func TestAConfigurationThatHAProxyRefusesLeavesTheOldOne(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	config, err := Expand(bootstrap.RingTemplate, Place{Bind: "127.0.0.1", Port: taken.Addr().(*net.TCPAddr).Port}, nil)
+	config, err := Expand(bootstrap.RingTemplate, Place{Bind: "127.0.0.1", Port: taken.Addr().(*net.TCPAddr).Port}, Fronts{})
 	if err != nil {
 		t.Fatal(err)
 	}

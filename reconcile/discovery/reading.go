@@ -15,8 +15,8 @@ import (
 // Address is host:port, an IPv6 address in brackets.
 func (s Server) Address() string { return net.JoinHostPort(s.Host, strconv.Itoa(s.Port)) }
 
-// ReadingOf takes the masters out of their app. leader is who answered, "" if unknown; port is the place of the
-// transport port in a task's ports.
+// ReadingOf takes the servers out of their app. leader is who answered, "" if unknown; port is the place of the front's
+// protocol in a task's ports.
 //
 // Whatever comes from a task is checked to the letter: it becomes a line of a configuration, and a host with a line
 // break in it would become two.
@@ -65,7 +65,7 @@ func serverOf(t marathon.Task, id marathon.InstanceID, port int) (Server, error)
 		return Server{}, err
 	}
 	if port >= len(t.Ports) {
-		return Server{}, fmt.Errorf("it has %d ports, and port %d is the transport protocol's", len(t.Ports), port)
+		return Server{}, fmt.Errorf("it has %d ports, and none in place %d, where its protocol is", len(t.Ports), port)
 	}
 	if p := t.Ports[port]; p < 1 || p > 65535 {
 		return Server{}, fmt.Errorf("port %d is not between 1 and 65535", p)

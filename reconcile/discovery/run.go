@@ -24,7 +24,13 @@ type Options struct {
 	// PortIndex is the place of the transport port in a task's ports; 1, the second, is how esfleet renders masters.
 	PortIndex int
 
-	Place    Place  // Health is filled in by Run
+	// ClientApps are the apps of the nodes that serve clients, led to by Place.Clients; none without that front.
+	ClientApps []marathon.AppID
+	// ClientPortIndex is the place of the HTTP port in a task's ports; 0, the first, is how esfleet renders nodes.
+	ClientPortIndex int
+	Gate            marathon.AppID // whose label marathon.LabelDetached says who is out of the front for clients
+
+	Place    Place  // Health and IdleClose are filled in by Run
 	Template string // file that replaces the built-in template, read again at each look; "" for none
 	Dir      string // HAProxy's folder, made if absent
 	HAProxy  string // program; "" means haproxy in PATH
@@ -59,6 +65,7 @@ func Run(ctx context.Context, o Options) error {
 		return fmt.Errorf("listen for /healthz: %w", err)
 	}
 	o.Place.Health = health.Addr().String()
+	o.Place.IdleClose = o.Place.Clients != 0 && p.knows(ctx, "option idle-close-on-response")
 	f := o.follower(client, p)
 	f.apply(ctx) // a front port that leads nowhere yet, rather than none
 	if p.good == nil {
@@ -124,9 +131,15 @@ func (o Options) client() (*marathonsink.Client, error) {
 }
 
 func (o Options) follower(m marathons, p *proxy) *follower {
+	builtIn := bootstrap.RingTemplate
+	var clients *group
+	if o.Place.Clients != 0 {
+		builtIn += bootstrap.ClientTemplate
+		clients = &group{what: "clients' nodes", apps: o.ClientApps, port: o.ClientPortIndex, mayLack: true}
+	}
 	f := &follower{
-		marathon: m, app: o.App, port: o.PortIndex, proof: o.Proof, resync: o.Resync, place: o.Place,
-		template: fileOr(o.Template, bootstrap.RingTemplate), good: bootstrap.RingTemplate,
+		marathon: m, masters: &group{what: "masters", apps: []marathon.AppID{o.App}, port: o.PortIndex}, clients: clients, gate: o.Gate,
+		proof: o.Proof, resync: o.Resync, place: o.Place, template: fileOr(o.Template, builtIn), good: builtIn,
 		ring: p, log: o.Log, status: &status{isRunning: func() bool { return p.running() != nil }},
 	}
 	if f.proof <= 0 {
@@ -147,8 +160,12 @@ func (o Options) Check() error {
 		return fmt.Errorf("front port %d is not between 1 and 65535", o.Place.Port)
 	case o.Place.Stats < 0 || o.Place.Stats > 65535:
 		return fmt.Errorf("statistics port %d is not between 0 and 65535", o.Place.Stats)
-	case o.PortIndex < 0:
-		return fmt.Errorf("port index %d is negative", o.PortIndex)
+	case o.PortIndex < 0 || o.ClientPortIndex < 0:
+		return fmt.Errorf("port index %d is negative", min(o.PortIndex, o.ClientPortIndex))
+	case o.Place.Clients < 0 || o.Place.Clients > 65535:
+		return fmt.Errorf("client port %d is not between 0 and 65535", o.Place.Clients)
+	case o.Place.Clients != 0 && (len(o.ClientApps) == 0 || len(o.Gate) < 2 || o.Gate[0] != '/'):
+		return errors.New("a client port needs the apps of the nodes that serve clients, and the gate that says which of them are out of it")
 	case o.Place.Bind != "*" && checkHost(o.Place.Bind) != nil:
 		return fmt.Errorf("bind address %q: write * or an address of this machine", o.Place.Bind)
 	}

@@ -15,20 +15,19 @@ type status struct {
 	away      string // why Marathon cannot be read, "" if it can
 	refused   string // why the newest configuration is not in force, "" if it is
 	installs  int
-	inForce   int // servers of the configuration in force
+	inForce   Fronts // of the configuration in force
 	isRunning func() bool
 }
 
-func (s *status) read(at time.Time, b Backends) {
+// looked notes how reading Marathon went.
+func (s *status) looked(at time.Time, missing int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lastRead, s.missing, s.away = at, len(b.Missing), ""
-}
-
-func (s *status) lost(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.away = err.Error()
+	if err != nil {
+		s.away = err.Error()
+		return
+	}
+	s.lastRead, s.missing, s.away = at, missing, ""
 }
 
 func (s *status) rejected(err error) {
@@ -43,18 +42,20 @@ func (s *status) accepted() {
 	s.refused = ""
 }
 
-func (s *status) installed(servers int) {
+func (s *status) installed(f Fronts) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.inForce = servers
+	s.inForce = f
 	s.installs++
 }
 
 // A Health is the answer of /healthz.
 type Health struct {
-	HAProxy bool `json:"haproxy"` // it runs
-	Servers int  `json:"servers"` // in the configuration in force
-	Missing int  `json:"missing"` // servers kept for want of proof that they are gone
+	HAProxy bool `json:"haproxy"`           // it runs
+	Servers int  `json:"servers"`           // of the ring, in the configuration in force
+	Clients int  `json:"clients,omitempty"` // servers of the front for clients, of which
+	Out     int  `json:"out,omitempty"`     // so many get requests only if nobody else can
+	Missing int  `json:"missing"`           // servers kept for want of proof that they are gone
 	// LastReadingSeconds is the age of the last answer of Marathon, -1 if there was none.
 	LastReadingSeconds float64 `json:"lastReadingSeconds"`
 	Marathon           string  `json:"marathon,omitempty"` // why it cannot be read
@@ -65,7 +66,12 @@ type Health struct {
 func (s *status) health(now time.Time) Health {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h := Health{HAProxy: s.isRunning(), Servers: s.inForce, Missing: s.missing, LastReadingSeconds: -1, Marathon: s.away, Refused: s.refused, Reloads: s.installs}
+	h := Health{HAProxy: s.isRunning(), Servers: len(s.inForce.Masters), Clients: len(s.inForce.Clients), Missing: s.missing, LastReadingSeconds: -1, Marathon: s.away, Refused: s.refused, Reloads: s.installs}
+	for _, c := range s.inForce.Clients {
+		if s.inForce.Detached[c.Instance] {
+			h.Out++
+		}
+	}
 	if !s.lastRead.IsZero() {
 		h.LastReadingSeconds = now.Sub(s.lastRead).Seconds()
 	}

@@ -6,25 +6,43 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/esfleet/esfleet/marathonsink/marathon"
 )
 
-// A Place is where the ring listens.
+// A Place is where the fronts listen.
 type Place struct {
-	Bind   string // an IP address, or * for all
-	Port   int
-	Stats  int    // port of the statistics page, 0 for none
-	Health string // host:port of esfleet's own /healthz, "" for none
+	Bind    string // an IP address, or * for all
+	Port    int
+	Stats   int    // port of the statistics page, 0 for none
+	Health  string // host:port of esfleet's own /healthz, "" for none
+	Clients int    // port of the front for clients, 0 for none
+	// IdleClose: HAProxy knows option idle-close-on-response.
+	IdleClose bool
+}
+
+// Fronts are the servers behind each front.
+type Fronts struct {
+	Masters []Server // of the ring
+	Clients []Server // that serve clients
+	// Detached are those of Clients that are to get new requests only if nobody else can.
+	Detached map[marathon.InstanceID]bool
 }
 
 // Expand makes HAProxy's configuration of a template. The language is data, a few words in double braces
-// (bootstrap.RingTemplate lists them), so that a shell script can do the same; it has no loops and calls nothing.
+// (bootstrap.RingTemplate and bootstrap.ClientTemplate list them), so that a shell script can do the same; it has no loops
+// and calls nothing.
 //
 // Errors name the template's line. Equal input gives equal bytes.
-func Expand(template string, p Place, servers []Server) ([]byte, error) {
-	e := expander{words: map[string]string{"bind": p.Bind, "front_port": strconv.Itoa(p.Port)}, servers: servers,
-		conditions: map[string]bool{"stats": p.Stats != 0, "health": p.Health != ""}}
-	if p.Stats != 0 {
-		e.words["stats_port"] = strconv.Itoa(p.Stats)
+func Expand(template string, p Place, f Fronts) ([]byte, error) {
+	e := expander{words: map[string]string{"bind": p.Bind, "front_port": strconv.Itoa(p.Port)},
+		conditions: map[string]bool{"stats": p.Stats != 0, "health": p.Health != "", "clients": p.Clients != 0, "idle_close": p.IdleClose},
+		masters:    repeated{"name", "address", "", rows(f.Masters, "m-", nil), false},
+		clients:    repeated{"client_name", "client_address", "client_state", rows(f.Clients, "c-", f.Detached), false}}
+	for word, port := range map[string]int{"stats_port": p.Stats, "client_port": p.Clients} {
+		if port != 0 {
+			e.words[word] = strconv.Itoa(port)
+		}
 	}
 	if p.Health != "" {
 		e.words["health"] = p.Health
@@ -34,22 +52,52 @@ func Expand(template string, p Place, servers []Server) ([]byte, error) {
 			return nil, fmt.Errorf("line %d of the template: %w", i+1, err)
 		}
 	}
-	if len(e.open) > 0 {
+	switch {
+	case len(e.open) > 0:
 		return nil, fmt.Errorf("the template ends inside {{if}}: write {{end}} on a line of its own")
-	}
-	if !e.usesServers {
+	case !e.masters.used:
 		return nil, fmt.Errorf("the template never names {{address}}: the ring would lead nowhere")
+	case p.Clients != 0 && !e.clients.used:
+		return nil, fmt.Errorf("the template never names {{client_address}}: clients would be led nowhere")
 	}
 	return []byte(e.out.String()), nil
 }
 
+// A row is what the words of a server's line stand for.
+type row struct{ name, address, state string }
+
+// rows gives servers their names. One that is detached is a backup: connections that it has go on, new ones go elsewhere
+// as long as any other answers, and a front never leads nowhere because of a label.
+func rows(servers []Server, prefix string, detached map[marathon.InstanceID]bool) []row {
+	var out []row
+	for _, s := range servers {
+		r := row{name: prefix + string(s.Instance), address: s.Address()}
+		if detached[s.Instance] {
+			r.state = "backup"
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// repeated is a kind of line that is there once for each server.
+type repeated struct {
+	name, address, state string // its words
+	rows                 []row
+	used                 bool
+}
+
+// in says that the line is of this kind.
+func (k *repeated) in(line string) bool {
+	return strings.Contains(line, "{{"+k.name+"}}") || strings.Contains(line, "{{"+k.address+"}}")
+}
+
 type expander struct {
-	words       map[string]string
-	conditions  map[string]bool
-	servers     []Server
-	open        []bool // of each {{if}} around the line: does it hold?
-	usesServers bool
-	out         strings.Builder
+	words            map[string]string
+	conditions       map[string]bool
+	masters, clients repeated
+	open             []bool // of each {{if}} around the line: does it hold?
+	out              strings.Builder
 }
 
 func (e *expander) line(line string) error {
@@ -57,7 +105,7 @@ func (e *expander) line(line string) error {
 	if name, ok := between(word, "{{if ", "}}"); ok {
 		holds, known := e.conditions[name]
 		if !known {
-			return fmt.Errorf("{{if %s}} is unknown; write {{if stats}} or {{if health}}", name)
+			return fmt.Errorf("{{if %s}} is unknown; write {{if stats}}, {{if health}}, {{if clients}} or {{if idle_close}}", name)
 		}
 		e.open = append(e.open, holds)
 		return nil
@@ -72,13 +120,22 @@ func (e *expander) line(line string) error {
 	if slices.Contains(e.open, false) {
 		return nil
 	}
-	if !strings.Contains(line, "{{name}}") && !strings.Contains(line, "{{address}}") {
-		return e.fill(line, e.words)
+	for _, k := range []*repeated{&e.masters, &e.clients} {
+		if k.in(line) {
+			return e.repeat(line, k)
+		}
 	}
-	e.usesServers = e.usesServers || strings.Contains(line, "{{address}}")
-	for _, s := range e.servers {
+	return e.fill(line, e.words)
+}
+
+func (e *expander) repeat(line string, k *repeated) error {
+	k.used = k.used || strings.Contains(line, "{{"+k.address+"}}")
+	for _, r := range k.rows {
 		words := maps.Clone(e.words)
-		words["name"], words["address"] = "m-"+string(s.Instance), s.Address()
+		words[k.name], words[k.address] = r.name, r.address
+		if k.state != "" {
+			words[k.state] = r.state
+		}
 		if err := e.fill(line, words); err != nil {
 			return err
 		}

@@ -24,12 +24,12 @@ func TestATemplateIsFilledIn(t *testing.T) {
 		servers []Server
 		want    string
 	}{
-		{"with everything", Place{"*", 9310, 9311, "127.0.0.1:5"}, []Server{a, b}, "bind *:9310\nstats 9311\nhealth 127.0.0.1:5\nserver m-a 10.0.0.1:1 check\nserver m-b [fe80::1]:2 check\nend\n"},
-		{"without servers", Place{"*", 9310, 9311, ""}, nil, "bind *:9310\nstats 9311\nend\n"},
-		{"an inner condition does not hold without the outer", Place{"*", 9310, 0, "127.0.0.1:5"}, []Server{a}, "bind *:9310\nserver m-a 10.0.0.1:1 check\nend\n"},
+		{"with everything", Place{Bind: "*", Port: 9310, Stats: 9311, Health: "127.0.0.1:5"}, []Server{a, b}, "bind *:9310\nstats 9311\nhealth 127.0.0.1:5\nserver m-a 10.0.0.1:1 check\nserver m-b [fe80::1]:2 check\nend\n"},
+		{"without servers", Place{Bind: "*", Port: 9310, Stats: 9311, Health: ""}, nil, "bind *:9310\nstats 9311\nend\n"},
+		{"an inner condition does not hold without the outer", Place{Bind: "*", Port: 9310, Stats: 0, Health: "127.0.0.1:5"}, []Server{a}, "bind *:9310\nserver m-a 10.0.0.1:1 check\nend\n"},
 	} {
 		t.Run(k.name, func(t *testing.T) {
-			got, err := Expand(text, k.place, k.servers)
+			got, err := Expand(text, k.place, Fronts{Masters: k.servers})
 			if err != nil || string(got) != k.want {
 				t.Errorf("%v\n%s", err, got)
 			}
@@ -42,13 +42,13 @@ func TestAWrongTemplateNamesItsLine(t *testing.T) {
 		"a\nb {{adress}}\n{{address}}": "line 2 of the template: {{adress}} is unknown here; known are bind, front_port, and name and address on a server's line",
 		"{{name}}":                     "never names {{address}}",
 		"{{address}} {{stats_port}}":   "line 1 of the template: {{stats_port}} is unknown",
-		"{{if colour}}\n{{address}}":   "line 1 of the template: {{if colour}} is unknown; write {{if stats}} or {{if health}}",
+		"{{if colour}}\n{{address}}":   "line 1 of the template: {{if colour}} is unknown; write {{if stats}}, {{if health}}, {{if clients}} or {{if idle_close}}",
 		"{{if stats}}\n{{address}}":    "ends inside {{if}}",
 		"{{address}}\n{{end}}":         "line 2 of the template: {{end}} without {{if}}",
 		"{{address}}\n{{bind":          "line 2",
 		"":                             "never names {{address}}",
 	} {
-		_, err := Expand(text, Place{Bind: "*", Port: 1}, []Server{{"a", "h", 1}})
+		_, err := Expand(text, Place{Bind: "*", Port: 1}, Fronts{Masters: []Server{{"a", "h", 1}}})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)
 		}
@@ -58,9 +58,9 @@ func TestAWrongTemplateNamesItsLine(t *testing.T) {
 func TestTheBuiltInTemplateIsTakenByHAProxy(t *testing.T) {
 	bin := needHAProxy(t)
 	servers := []Server{{"a", "10.0.0.1", 9300}, {"b", "::1", 9300}, {"c", "no-such-host.example", 9300}}
-	for _, place := range []Place{{"*", 9310, 9311, "127.0.0.1:5"}, {"127.0.0.1", 9310, 9311, ""}, {"*", 9310, 0, "127.0.0.1:5"}, {"*", 9310, 0, ""}} {
+	for _, place := range []Place{{Bind: "*", Port: 9310, Stats: 9311, Health: "127.0.0.1:5"}, {Bind: "127.0.0.1", Port: 9310, Stats: 9311}, {Bind: "*", Port: 9310, Health: "127.0.0.1:5"}, {Bind: "*", Port: 9310}} {
 		for n := range len(servers) + 1 {
-			config, err := Expand(bootstrap.RingTemplate, place, servers[:n])
+			config, err := Expand(bootstrap.RingTemplate, place, Fronts{Masters: servers[:n]})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -149,7 +149,7 @@ func TestNothingThatMarathonSaysAddsALineOrAWord(t *testing.T) {
 			app.Tasks = append(app.Tasks, task(id, host, 1, rapid.IntRange(-1, 70000).Draw(t, "port")))
 		}
 		r := ReadingOf(&app, "l", 1, begin)
-		config, err := Expand(text, Place{Bind: "*", Port: 1}, r.Running)
+		config, err := Expand(text, Place{Bind: "*", Port: 1}, Fronts{Masters: r.Running})
 		if err != nil {
 			t.Fatal(err)
 		}
