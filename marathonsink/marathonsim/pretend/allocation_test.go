@@ -160,6 +160,7 @@ func TestADepartedNodeIsWaitedFor(t *testing.T) {
 		s.put("data", 3)
 		s.formed(6)
 		time.Sleep(time.Minute) // copies are evened out
+		s.ask("PUT", "/_all/_settings", map[string]any{"index.unassigned.node_left.delayed_timeout": "1m"})
 		s.hold("data")
 		time.Sleep(10 * time.Second)
 		out := s.ask("GET", "/_cluster/health", nil)

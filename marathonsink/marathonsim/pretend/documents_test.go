@@ -76,7 +76,7 @@ func TestOneWipedCopyLosesNothing(t *testing.T) {
 		if code, out := s.send("DELETE", "http://marathon.sim/v2/apps"+logs+"/data/tasks/"+string(task.ID)+"?wipe=true", nil); code != 200 {
 			t.Fatal(code, out)
 		}
-		time.Sleep(3 * time.Minute)
+		time.Sleep(7 * time.Minute)
 		if v := s.fleet.Cluster(logs); v.Health != "green" || len(v.Lost) > 0 || len(v.Members) != 6 {
 			t.Errorf("%+v", v)
 		}

@@ -281,7 +281,8 @@ func (c *cluster) createFirstIndices() {
 	m.founded = true
 	first := c.fleet.Indices
 	if first == nil {
-		first = []Index{{Name: "pretended", Primaries: 3, Replicas: min(1, c.members[i].task.Instances-1)}}
+		// Two primaries: under the rule of two shards a node they fit two nodes, and a third may leave.
+		first = []Index{{Name: "pretended", Primaries: 2, Replicas: min(1, c.members[i].task.Instances-1)}}
 	}
 	for _, x := range first {
 		own := settings{"index.number_of_shards": strconv.Itoa(x.Primaries), "index.number_of_replicas": strconv.Itoa(x.Replicas)}
