@@ -67,7 +67,13 @@ func roleOf(declared *spec.Cluster, c spec.Component, want *render.App, live *ma
 // givenUp says that the slot's agent is gone, git gives it up by name, and it is removed already: Marathon no longer counts
 // it and shows it until the agent comes back, when it is stopped at once (marathon-lab-roll E23). Nothing waits for that.
 func givenUp(declared *spec.Cluster, live *marathon.App, s slot) bool {
-	return s.task.Unreachable() && len(live.Tasks) > live.Instances &&
+	held := 0
+	for i := range live.Tasks {
+		if live.Tasks[i].Suspended() {
+			held++
+		}
+	}
+	return s.task.Unreachable() && len(live.Tasks)-held > live.Instances &&
 		slices.ContainsFunc(declared.Replace, func(x spec.Replacement) bool { return x.Instance == string(s.instance) })
 }
 

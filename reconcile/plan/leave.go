@@ -65,11 +65,10 @@ func (m *maker) leavers() []leaver {
 		if r.want == nil {
 			continue
 		}
-		surplus := len(r.slots) - r.declared()
-		if len(gone) > 0 {
-			surplus = 0 // one thing after the other
-		}
-		for _, j := range m.surplus(r, surplus) {
+		for _, j := range m.surplus(r, len(r.slots)-r.declared()) {
+			if gone[j] || len(gone) > 0 && !r.slots[j].down {
+				continue // one thing after the other; who has left already does not come back for it
+			}
 			out = append(out, leaver{place{r, &r.slots[j]}, fmt.Sprintf("git wants %d nodes", r.declared()), hold})
 		}
 	}
@@ -208,12 +207,16 @@ func (m *maker) shrinksZen1() bool {
 	return quorumInFile(m.want.Spec.Elasticsearch) && len(m.leavingMasters()) > 0
 }
 
-// leaveRank puts those first that are furthest on their way.
+// leaveRank puts those first that are furthest on their way, but one that is gone by itself before all: as long as it is
+// counted, no volume may be wiped.
 func leaveRank(l leaver) int {
-	if l.stopped() {
+	switch {
+	case l.stopped():
+		return 1
+	case !l.slot.up:
 		return 0
 	}
-	return 1
+	return 2
 }
 
 // stopped says that the node was removed: only its volume is left, or an agent that is gone too.

@@ -2,13 +2,34 @@ package plan
 
 import (
 	"testing"
+	"time"
 
+	"github.com/esfleet/esfleet/marathonsink/marathon"
 	"github.com/esfleet/esfleet/reconcile/esgate"
 	"github.com/esfleet/esfleet/spec"
 )
 
 // unknownHealth is a reading that failed.
 func unknownHealth() esgate.Health { return esgate.Health{Asked: true, Why: "timeout"} }
+
+// A stopped instance beside it does not make a node removed whose agent is gone, nor does that one come back meanwhile.
+func TestANodeWhoseAgentIsGoneIsRemovedBeforeItIsForgotten(t *testing.T) {
+	k := newWalk(t, standard().all())
+	app := k.app(spec.Data)
+	app.Tasks = append(app.Tasks, marathon.Task{ID: "data.9", Host: "host-9", State: "TASK_KILLED", LocalVolumes: []marathon.LocalVolume{{}}})
+	k.removed["data-host-9"] = true
+	k.unreachable(1)
+	k.place()
+	k.gives("data.1", true)
+	k.want.Spec.Rollout.Hold = time.Hour
+	k.es.Persistent[keyExclude] = "data-host-1,data-host-9"
+	k.pass(time.Minute)
+	k.pass(time.Minute)
+	c := k.plan()
+	if s := c.Next(); s == nil || s.Verb != RemoveNode || s.Node != "data-host-1" {
+		t.Errorf("%s, %+v", brief(c), s)
+	}
+}
 
 func TestWhoLeavesIsChosenByWhoHasBegun(t *testing.T) {
 	k := newWalk(t, standard().all())
