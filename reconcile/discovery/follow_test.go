@@ -189,7 +189,7 @@ func (s *scene) running() (out []string) {
 	return out
 }
 
-// ringHas are the addresses of the configuration in force.
+// ringHas are the addresses of the masters in the configuration in force.
 func (s *scene) ringHas() (out []string) {
 	s.ring.mu.Lock()
 	defer s.ring.mu.Unlock()
@@ -197,7 +197,7 @@ func (s *scene) ringHas() (out []string) {
 		return nil
 	}
 	for line := range strings.Lines(s.ring.configs[len(s.ring.configs)-1]) {
-		if f := strings.Fields(line); len(f) > 2 && f[0] == "server" && f[1] != "esfleet" {
+		if f := strings.Fields(line); len(f) > 2 && f[0] == "server" && strings.HasPrefix(f[1], "m-") {
 			out = append(out, f[2])
 		}
 	}

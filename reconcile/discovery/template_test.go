@@ -58,9 +58,13 @@ func TestAWrongTemplateNamesItsLine(t *testing.T) {
 func TestTheBuiltInTemplateIsTakenByHAProxy(t *testing.T) {
 	bin := needHAProxy(t)
 	servers := []Server{{"a", "10.0.0.1", 9300}, {"b", "::1", 9300}, {"c", "no-such-host.example", 9300}}
-	for _, place := range []Place{{Bind: "*", Port: 9310, Stats: 9311, Health: "127.0.0.1:5"}, {Bind: "127.0.0.1", Port: 9310, Stats: 9311}, {Bind: "*", Port: 9310, Health: "127.0.0.1:5"}, {Bind: "*", Port: 9310}} {
+	for _, place := range []Place{{Bind: "*", Port: 9310, Stats: 9311, Health: "127.0.0.1:5"}, {Bind: "127.0.0.1", Port: 9310, Stats: 9311}, {Bind: "*", Port: 9310, Health: "127.0.0.1:5"}, {Bind: "*", Port: 9310}, {Bind: "*", Port: 9310, Stats: 9311, Health: "127.0.0.1:5", Clients: 9200}} {
+		text := bootstrap.RingTemplate
+		if place.Clients != 0 {
+			text += bootstrap.ClientTemplate
+		}
 		for n := range len(servers) + 1 {
-			config, err := Expand(bootstrap.RingTemplate, place, Fronts{Masters: servers[:n]})
+			config, err := Expand(text, place, Fronts{Masters: servers[:n], Clients: servers[:n], Detached: map[marathon.InstanceID]bool{"b": true}})
 			if err != nil {
 				t.Fatal(err)
 			}
