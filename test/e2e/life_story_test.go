@@ -36,9 +36,9 @@ func (s *story) tellOfChanges() {
 	l.aNodeComesAndGoes()
 	l.aChangeThatCannotBe()
 	l.aCanaryIsRolledBack()
-	l.aBadPreRunStopsTheRoll()
+	down := l.aBadPreRunStopsTheRoll()
 	l.killDaemon(3)
-	l.aChangedSettingRollsTheCluster(l.aNodeIsKilled)
+	l.aChangedSettingRollsTheCluster(down, l.aNodeIsKilled)
 	l.killDaemon(0)
 	l.upgrade("7.17.28", l.aFrozenNodeIsWaitedFor)
 	l.upgrade("8.19.21", l.aLeaderChange)
@@ -64,6 +64,6 @@ func TestAClusterChangesOnARealMarathonWithoutLosingADocument(t *testing.T) {
 func (s *story) aRollSurvivesTheLeader() {
 	s.t.Helper()
 	l := s.begin("search/logs", logsFile, "_doc", nil)
-	l.aChangedSettingRollsTheCluster(l.aLeaderChange)
+	l.aChangedSettingRollsTheCluster("", l.aLeaderChange)
 	l.finish()
 }

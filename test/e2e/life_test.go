@@ -176,13 +176,17 @@ func (l *life) reasons() string {
 	return "the status lacks the cluster"
 }
 
-// rolled checks a roll of all nodes: data nodes by name, then masters, the one that was elected when it began last.
-func (l *life) rolled(from int, elected string) {
+// rolled checks a roll of all nodes: the one that was down, if any, then data nodes by name, then masters, and last the one
+// that was elected when it began.
+func (l *life) rolled(from int, down, elected string) {
 	l.t.Helper()
 	got := l.turns(from)
 	var want []string
+	if down != "" {
+		want = append(want, down)
+	}
 	for _, n := range l.names() {
-		if n != elected {
+		if n != elected && n != down {
 			want = append(want, n)
 		}
 	}

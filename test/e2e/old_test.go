@@ -48,7 +48,7 @@ func (l *life) anOldOneRolls() {
 	from, elected := len(l.history()), l.master()
 	l.change("faster recovery, everywhere", "{data: {settings: {indices.recovery.max_bytes_per_sec: 41mb}}, master: {settings: {indices.recovery.max_bytes_per_sec: 41mb}}}")
 	l.settle(nil)
-	l.rolled(from, elected)
+	l.rolled(from, "", elected)
 	l.settings("", "indices.recovery.max_bytes_per_sec", "41mb")
 	l.stage("a changed setting has rolled the cluster")
 }
