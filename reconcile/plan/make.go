@@ -295,7 +295,12 @@ func (m *maker) exists() bool {
 	return false
 }
 
-func (m *maker) hold(h Hold) { m.out.Holds = append(m.out.Holds, h) }
+func (m *maker) hold(h Hold) {
+	if !slices.Contains(m.out.Holds, h) {
+		m.out.Holds = append(m.out.Holds, h)
+	}
+}
+
 func (m *maker) wait(w Wait) {
 	if !slices.Contains(m.out.Waits, w) {
 		m.out.Waits = append(m.out.Waits, w)

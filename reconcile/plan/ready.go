@@ -256,6 +256,9 @@ func (m *maker) progress() {
 		p := Progress{Component: a.Component, App: a.ID, Want: a.Instances}
 		if live := m.live(a.ID); live != nil {
 			p.Exists, p.Ready = true, readyTasks(live)
+			if a.Component.Stateful() {
+				p.Ready = upTasks(live) // how far a change has come is told by Work
+			}
 		}
 		m.out.Progress = append(m.out.Progress, p)
 	}

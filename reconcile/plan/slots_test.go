@@ -138,7 +138,7 @@ func TestTheStatusOfARollFitsOnAScreen(t *testing.T) {
 	}
 	const want = `CLUSTER      PHASE      RUNS                                                                        WAITS FOR
 search/logs  converged  discovery 1/1  es-master 3/3  es-datanode 3/3  es2graphite 1/1  kibana 1/1  
-search/logs  waiting    discovery 1/1  es-master 0/3  es-datanode 3/9  es2graphite 1/1  kibana 1/1  cluster-not-green: data-host-12 waits: the cluster is yellow: 1 initializing, 0 relocating, 0 delayed, 0 looked for, 0 unassigned
+search/logs  waiting    discovery 1/1  es-master 3/3  es-datanode 9/9  es2graphite 1/1  kibana 1/1  cluster-not-green: data-host-12 waits: the cluster is yellow: 1 initializing, 0 relocating, 0 delayed, 0 looked for, 0 unassigned
   restart: 3 of 12 done, about 19m0s left (a turn takes 2m0s by the 2 so far)
     data-host-12  old  cluster-not-green: data-host-12 waits: the cluster is yellow: 1 initializing, 0 relocating, 0 delayed, 0 looked for, 0 unassigned
     data-host-13  old  one-node-at-a-time: after data-host-12 is back and the cluster is well

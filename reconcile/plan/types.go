@@ -144,7 +144,8 @@ type Cluster struct {
 	Leaving []string
 }
 
-// Progress is how many tasks of a component run, healthy and with the current definition, of how many wanted.
+// Progress is how many tasks of a component run and are healthy, of how many wanted; of one without data only those with
+// the current definition count. How far a change of nodes with data has come is told by Work.
 type Progress struct {
 	Component spec.Component `json:"component"`
 	App       marathon.AppID `json:"app"`
