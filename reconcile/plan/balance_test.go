@@ -131,6 +131,10 @@ func TestClientsAreLedAwayFromANodeBeforeItStops(t *testing.T) {
 			f.broken["data.1"] = false
 			f.git(changed()...)
 		}, commitBoth + ", stop-node data-host-1, start-node data-host-1, attach data-host-1, " + turn0 + ", " + turn2 + ", " + rollMaster},
+		{"nor one that fails in the midst of serving", func(f *front) {
+			f.old(spec.Data, 0, 1, 2)
+			f.app(spec.Data).Tasks[1].HealthCheckResults = nil
+		}, "stop-node data-host-1, start-node data-host-1, " + turn0 + ", " + turn2},
 		{"not where coordinating nodes serve them", func(f *front) {
 			f.want.Spec.Nodes[spec.Coordinating] = &spec.Nodes{Replicas: 2}
 			f.git(changed()...)
@@ -215,7 +219,10 @@ func TestANodeThatIsOutOfTheFrontWithoutAReasonIsPutBackFirst(t *testing.T) {
 		{"git has no front any longer", func(f *front) { f.want.Spec.Discovery.ClientPort = 0 }, "attach data-host-1"},
 		{"coordinating nodes serve now", func(f *front) { f.want.Spec.Nodes[spec.Coordinating] = &spec.Nodes{Replicas: 2} }, "attach data-host-1"},
 		{"the cluster is only reported on", func(f *front) { f.want.Spec.Drift = spec.Report }, "attach data-host-1"},
-		{"settings of the cluster differ as well", func(f *front) { f.want.Spec.ClusterSettings = map[string]string{"x": "1"} }, "attach data-host-1, elasticsearch x=1"},
+		{"settings of the cluster differ as well", func(f *front) {
+			f.facts.AskElasticsearch = true
+			f.want.Spec.ClusterSettings = map[string]string{"x": "1"}
+		}, "attach data-host-1, elasticsearch x=1"},
 		{"it is not up", func(f *front) { f.app(spec.Data).Tasks[1].HealthCheckResults = nil }, ""},
 		{"it has not joined", func(f *front) { f.away("data-host-1") }, ""},
 		{"the cluster does not answer", func(f *front) { f.es = esgate.Health{Asked: true} }, ""},
@@ -223,10 +230,16 @@ func TestANodeThatIsOutOfTheFrontWithoutAReasonIsPutBackFirst(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFront(t)
+			f.facts.AskElasticsearch = false // the label alone is a reason to ask
 			f.detach("data.1", time.Hour)
 			c.bend(f)
 			if s := ptr(f.look()).Next(); s != nil && (!s.Closing || !maps.Equal(labelsOf(s), map[string]string{marathon.LabelFleet: "demo", marathon.LabelClusterUUID: "u-1"})) {
 				t.Errorf("closing %v, labels %v", s.Closing, labelsOf(s))
+			}
+			for i, x := range f.look().Steps {
+				if i > 0 && x.Node != "" && x.After == "" {
+					t.Errorf("%s %s is due beside what goes before it", x.Verb, x.Node)
+				}
 			}
 			f.expect(f.run(), c.want)
 		})
