@@ -289,7 +289,7 @@ func (m *maker) wipe(l leaver) bool {
 	if left := l.waits - m.facts.Now.Sub(l.role.live.Version); left > 0 && !m.placeNeeded(l) {
 		m.wait(Wait{App: l.role.live.ID, Component: l.role.component, Node: l.slot.node, Rule: RuleUndoWindow,
 			Why: fmt.Sprintf("%s is stopped; its volume is kept for %s more", l.slot.node, left.Round(time.Second))})
-		return true
+		return false // the next one need not wait for that: who goes is named to Marathon
 	}
 	t := m.touch(esgate.Wipe, l.role, l.slot)
 	if m.refusal(t, l.role, "wiping "+l.slot.node, m.leavePos(l)) {
