@@ -203,11 +203,10 @@ func (b *builder) expect(c byte) {
 
 // raw is the next string with its quotes; nil if it has no end.
 func (b *builder) raw() []byte {
-	start := b.at
 	if b.expect('"'); b.err != nil {
 		return nil
 	}
-	start = b.at - 1
+	start := b.at - 1
 	for {
 		quote := bytes.IndexByte(b.in[b.at:], '"')
 		if quote < 0 {

@@ -236,35 +236,35 @@ func TestDisturbedAnswersAreWhatAClientMustSurvive(t *testing.T) {
 		s.put("master", 3)
 		s.formed(3)
 		at, task := s.node("master")
-		try := func(a pretend.Answers) (int, error, time.Duration) {
+		try := func(a pretend.Answers) (int, time.Duration, error) {
 			s.fleet.Disturb(logs, a)
 			defer s.fleet.Undisturb(logs)
 			client := http.Client{Transport: s.sim.Transport(), Timeout: 10 * time.Second}
 			began := time.Now()
 			res, err := client.Get(at + "/_cluster/health")
 			if err != nil {
-				return 0, err, time.Since(began)
+				return 0, time.Since(began), err
 			}
 			defer res.Body.Close()
 			b := make([]byte, 4096)
 			for err == nil {
 				_, err = res.Body.Read(b)
 			}
-			return res.StatusCode, err, time.Since(began)
+			return res.StatusCode, time.Since(began), err
 		}
 		if code, _, _ := try(pretend.Answers{Status: 429}); code != 429 {
 			t.Error(code)
 		}
-		if _, err, _ := try(pretend.Answers{Cut: true}); err == nil || err.Error() != "unexpected EOF" {
+		if _, _, err := try(pretend.Answers{Cut: true}); err == nil || err.Error() != "unexpected EOF" {
 			t.Error(err)
 		}
-		if _, err, _ := try(pretend.Answers{Reset: true}); err == nil {
+		if _, _, err := try(pretend.Answers{Reset: true}); err == nil {
 			t.Error("no error")
 		}
-		if code, _, took := try(pretend.Answers{Late: 3 * time.Second}); code != 200 || took != 3*time.Second {
+		if code, took, _ := try(pretend.Answers{Late: 3 * time.Second}); code != 200 || took != 3*time.Second {
 			t.Error(code, took)
 		}
-		if _, err, took := try(pretend.Answers{Never: true, Task: task}); err == nil || took != 10*time.Second {
+		if _, took, err := try(pretend.Answers{Never: true, Task: task}); err == nil || took != 10*time.Second {
 			t.Error(err, took)
 		}
 		if code, _, _ := try(pretend.Answers{Status: 401, Path: "/_cat"}); code != 200 {
