@@ -113,13 +113,15 @@ func outdated(t marathon.Task, live *marathon.App) bool {
 }
 
 // Healthy says whether the newest health result of a task is good. A resident's list holds one entry for every version and
-// run it ever had (marathon-lab-old §6), so the first entry proves nothing, and none does that is older than this run's
-// launch: up to Marathon 1.7 a node that has just been started again still shows how well its last run was.
+// run it ever had (marathon-lab-old §6), so the first entry proves nothing.
+//
+// Up to Marathon 1.7 a node that was restarted shows the result of its last run for as long as it runs: a commit is
+// cancelled before Marathon has taken note of the new definition's check. There only the cluster itself knows.
 func Healthy(t marathon.Task) bool {
 	newest, alive := "", false
 	for _, r := range t.HealthCheckResults {
 		at := max(r.LastSuccess, r.LastFailure) // RFC 3339 in UTC sorts as text
-		if at >= max(newest, t.StagedAt) {
+		if at >= newest {
 			newest, alive = at, r.Alive
 		}
 	}
