@@ -408,54 +408,6 @@ func TestALostAnswerIsLookedAtNotRepeated(t *testing.T) {
 	}
 }
 
-// The daemon dies at every call of a creation: before it is sent, and after it was done but before its answer is heard. A
-// new one takes over. The end and the list of writes are those of the undisturbed run.
-func TestKilledAtAnyCallTheEndIsTheSame(t *testing.T) {
-	const every = 5 // each call of many scenarios: test/crash
-	var want string
-	var writes []string
-	calls := 0
-	synctest.Test(t, func(t *testing.T) {
-		p := newPool(t, 6)
-		mustConverge(t, p.converge(p.reconciler(nil), fleet(t, nil)))
-		want, writes, calls = p.state(), p.wire.sorted(), p.wire.calls
-	})
-	for at := 1; at <= calls; at += every {
-		for _, sent := range []bool{false, true} {
-			synctest.Test(t, func(t *testing.T) {
-				p := newPool(t, 6)
-				p.parallel = 1 // so that exactly one call is under way when it dies
-				ctx, kill := context.WithCancel(t.Context())
-				p.wire.disturb = func(n int, r *http.Request, pass func() (*http.Response, error)) (*http.Response, error) {
-					if n != at {
-						return pass()
-					}
-					if sent {
-						if res, err := pass(); err == nil {
-							_ = res.Body.Close()
-						}
-					}
-					kill()
-					return nil, context.Canceled
-				}
-				in := fleet(t, nil)
-				_ = p.reconciler(nil).Run(ctx, reconcile.Pace{}, func() *reconcile.Input { return &in }, nil, func(v *reconcile.View, done []reconcile.Done) bool {
-					return v.Settled() && len(done) == 0
-				})
-				kill()
-				mustConverge(t, p.converge(p.reconciler(nil), in))
-				if got := p.state(); got != want {
-					t.Errorf("killed at call %d (sent %v) the end is\n%s\nwant\n%s", at, sent, got, want)
-				}
-				if got := p.wire.sorted(); !slices.Equal(got, writes) {
-					t.Errorf("killed at call %d (sent %v) it wrote %q\nwant %q", at, sent, got, writes)
-				}
-			})
-		}
-	}
-	t.Logf("%d calls, every %d killed before it was sent and after it was done", calls, every)
-}
-
 func TestALeaderChangeInTheMiddleOfACreationChangesNothingInTheEnd(t *testing.T) {
 	var want string
 	for _, after := range []time.Duration{0, time.Second, 3 * time.Second, 7 * time.Second, 12 * time.Second, 20 * time.Second} {
