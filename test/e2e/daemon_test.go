@@ -95,6 +95,9 @@ func (s *story) settle(phases map[string]plan.Phase) status {
 		if err != nil {
 			return false, err.Error() // 503 until it has looked
 		}
+		if len(st.Problems) > 0 {
+			s.t.Fatalf("the commit has problems: %v", st.Problems)
+		}
 		last = st
 		settled, why := settledAt(st, head, phases)
 		if !settled {

@@ -42,8 +42,8 @@ func (s *story) tellOfChanges() {
 	l.killDaemon(0)
 	l.upgrade("7.17.28", l.aFrozenNodeIsWaitedFor)
 	l.upgrade("8.19.21", l.aLeaderChange)
-	l.aNodeThatFitsNowhere()
 	l.finish()
+	l.aNodeThatFitsNowhere()
 }
 
 // On a real Marathon the long story is told with ESFLEET_E2E=all; a part of it belongs to the story of the example fleet.

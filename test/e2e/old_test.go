@@ -38,7 +38,7 @@ rollout: {canary: 0, soak: 0s, hold: 3s, snapshotWithin: null}
 `)
 	if version[0] < '5' {
 		delete(s.files, filepath.Join(filepath.Dir(invoicesFile), "files", "jvm.options"))
-		small := "{env: {ES_GC_OPTS: '-XX:+UseSerialGC', ES_JAVA_OPTS: '-XX:TieredStopAtLevel=1'}}"
+		small := "{env: {ES_GC_OPTS: '-XX:+UseSerialGC'}}"
 		s.files.merge(s.t, invoicesFile, fmt.Sprintf("{master: %s, data: %s}", small, small))
 	}
 }
