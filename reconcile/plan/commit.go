@@ -14,7 +14,7 @@ import (
 
 // endCommit ends what a commit has left open. A restart of the gate can only be a commit's: the gate runs nothing, fits no
 // host and belongs to esfleet, so whoever started the deployment, a daemon that has died or this one, it is cancelled
-// first of all (marathon-lab-roll §1: never leave it open).
+// first of all (marathon-lab-roll §1: never leave it open). So is a scaling of the gate by hand, which cannot end either.
 func (m *maker) endCommit() bool {
 	gate := m.gateApp()
 	if gate == nil {
@@ -22,9 +22,16 @@ func (m *maker) endCommit() bool {
 	}
 	for _, d := range m.facts.Marathon.LockedBy(gate.ID) {
 		for _, act := range d.CurrentActions {
-			if act.App == gate.ID && act.Action == "RestartApplication" {
-				m.step(Step{Verb: CancelOwn, App: gate.ID, Component: spec.Gate, Cancel: []marathon.DeploymentID{d.ID}, Closing: true,
-					Why: "a commit is open: its definitions are in place, and nobody but esfleet restarts nodes"})
+			why := ""
+			switch {
+			case act.App != gate.ID:
+			case act.Action == "RestartApplication":
+				why = "a commit is open: its definitions are in place, and nobody but esfleet restarts nodes"
+			case act.Action == "ScaleApplication" && gate.Instances > 0:
+				why = "somebody wants the gate to run; it fits no host, so this would never end"
+			}
+			if why != "" {
+				m.step(Step{Verb: CancelOwn, App: gate.ID, Component: spec.Gate, Cancel: []marathon.DeploymentID{d.ID}, Closing: true, Why: why})
 				return true
 			}
 		}

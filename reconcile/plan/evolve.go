@@ -93,7 +93,7 @@ func (m *maker) evolve() {
 	if !m.known() {
 		return
 	}
-	for _, part := range []func() bool{m.upkeep, m.shrinkUnplaced, m.leave, m.commit, m.turn, m.grow} {
+	for _, part := range []func() bool{m.upkeep, m.shrinkUnplaced, m.leave, m.commit, m.turn, m.grow, m.unjoined} {
 		if part() {
 			break
 		}
@@ -120,11 +120,14 @@ func (m *maker) gateApp() *marathon.App {
 func (m *maker) evolves() bool {
 	for i := range m.roles {
 		r := &m.roles[i]
-		if r.want == nil || len(r.changes) > 0 || r.stopped > 0 || r.live.Instances != r.declared() || slices.ContainsFunc(r.slots, func(s slot) bool { return s.old }) {
+		if r.want == nil || len(r.changes) > 0 || r.stopped > 0 || r.live.Instances != r.declared() ||
+			slices.ContainsFunc(r.slots, func(s slot) bool { return s.old || s.up && unproven(s.task) }) {
 			return true
 		}
 	}
-	return len(m.named()) > 0 || len(m.detached()) > 0
+	// A component of nodes that is still to be made comes into a cluster that has its rules, whoever made the one before.
+	toMake := slices.ContainsFunc(m.want.Apps, func(a render.App) bool { return a.Component.Stateful() && m.live(a.ID) == nil })
+	return toMake || len(m.named()) > 0 || len(m.detached()) > 0
 }
 
 // lockedRole says that a deployment is open on a role's app, and lets go of a start that only Marathon still waits for. The
