@@ -158,8 +158,8 @@ var creating = []scenario{
 		w.Edit(logs, "    MOOD: crash\n", "")
 	}, restless: true, ends: "search/logs waiting"},
 	{name: "too many clusters at once, then approved", clusters: []string{logs, catalog}, setup: func(w *stage) {
-		w.Edit("fleet.yaml", "maxClusters: 10", "maxClusters: 1")
 		created(w)
+		w.Edit("fleet.yaml", "maxClusters: 10", "maxClusters: 1")
 	}, story: func(w *stage) {
 		w.Edit(logs, moreData, replicas(moreData, "4"))
 		w.Edit(catalog, "replicas: 3", "replicas: 4")

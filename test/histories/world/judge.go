@@ -8,6 +8,7 @@ import (
 
 	"github.com/esfleet/esfleet/marathonsink/marathon"
 	"github.com/esfleet/esfleet/marathonsink/marathonsim"
+	"github.com/esfleet/esfleet/marathonsink/marathonsim/pretend"
 	"github.com/esfleet/esfleet/render"
 	"github.com/esfleet/esfleet/spec"
 )
@@ -187,7 +188,7 @@ func (l *Law) cancelled(d *daemon, id marathon.DeploymentID) {
 		return
 	}
 	for app, action := range l.deployment(id) {
-		if action == "RestartApplication" && app.Name() == "gate" || action == "ScaleApplication" && strings.HasPrefix(app.Name(), "es-") {
+		if action == "RestartApplication" && app.Name() == "gate" || action == "ScaleApplication" && (app.Name() == "gate" || strings.HasPrefix(app.Name(), "es-")) {
 			continue
 		}
 		l.breaks("cancels %s of %s, which is not this daemon's", action, app)
@@ -238,7 +239,7 @@ func (l *Law) stopped(kind callKind, app marathon.AppID, id marathon.TaskID) {
 		}
 	}
 	l.check("only-a-well-cluster-is-touched")
-	if age := time.Since(g.well); age > lookAge && !l.excused() && !l.leavesAlone(t) {
+	if age := time.Since(g.well); age > lookAge && !l.excused() && !l.outside(t) {
 		l.breaks("stops %s although the cluster was last well %s ago (%s)", id, age.Round(time.Second), g.ill)
 	}
 	l.electedLast(g, t)
@@ -249,11 +250,13 @@ func (l *Law) stopped(kind callKind, app marathon.AppID, id marathon.TaskID) {
 const lookAge = 25 * time.Second
 
 // excused says that the daemon stood still in the middle of its work: it cannot know how old what it read is.
-func (l *Law) excused() bool { return !l.Paused.IsZero() && time.Since(l.Paused) < time.Minute }
+func (l *Law) excused() bool { return !l.paused.IsZero() && time.Since(l.paused) < time.Minute }
 
-// leavesAlone says that the run is not the node of a cluster that could be well: it never came up, so ending it takes
-// nothing away.
-func (l *Law) leavesAlone(t *marathonsim.Task) bool { return !t.Healthy }
+// outside says that the run is no node that the cluster could miss: it never came up, or its cluster does without it.
+func (l *Law) outside(t *marathonsim.Task) bool {
+	c := l.w.Nodes.Cluster(marathon.AppID(t.App.Group()))
+	return !t.Healthy || !slices.ContainsFunc(c.Members, func(m pretend.Member) bool { return m.Task == t.ID && !m.Gone })
+}
 
 func (l *Law) verbIs(verb string) bool {
 	for _, e := range l.journal.open {

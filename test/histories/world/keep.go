@@ -248,3 +248,10 @@ func (l *Law) owns(d *daemon, res *http.Response, body []byte) {
 		}
 	}
 }
+
+// Allow says that an app may go: somebody else is about to delete it.
+func (l *Law) Allow(app marathon.AppID) {
+	l.w.mu.Lock()
+	defer l.w.mu.Unlock()
+	l.keeper.goneApp[app] = true
+}

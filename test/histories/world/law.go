@@ -2,6 +2,7 @@ package world
 
 import (
 	"fmt"
+	"hash/crc32"
 	"net/http"
 	"slices"
 	"strings"
@@ -18,12 +19,8 @@ type Law struct {
 	journal journal
 
 	// StaleReads excuses what somebody does who reads what was: a POST of an app that exists, a 409.
-	StaleReads bool
-	// Paused is when the daemon last stood still in the middle of its work; what it had read before is old, and it cannot know.
-	Paused time.Time
-	// Trace has a line for every call.
-	Trace strings.Builder
-
+	StaleReads  bool
+	trace       []string // a line for every call, in the order in which they were made
 	writes      []write
 	deployments map[marathon.DeploymentID]*daemon // answered to this daemon
 	unknown     bool                              // the last look could not read Marathon
@@ -32,6 +29,7 @@ type Law struct {
 	broken      []string
 	checked     map[string]int
 	began       time.Time
+	paused      time.Time // when the daemon last stood still in the middle of its work; what it had read is old, and it cannot know
 	sampled     time.Time
 	keeper      keeper
 }
@@ -137,8 +135,10 @@ func (l *Law) sent(d *daemon, r *http.Request, body []byte) (done func(*http.Res
 	if r.Method != http.MethodGet || time.Since(l.sampled) > sampleEvery {
 		l.sample()
 	}
+	line := len(l.trace)
+	l.trace = append(l.trace, fmt.Sprintf("%s %s %s", time.Since(l.began), r.Method, r.URL))
 	if r.Method == http.MethodGet {
-		return func(res *http.Response, err error) { l.note(r, res, err) }
+		return func(res *http.Response, err error) { _, _ = l.note(line, r, res, err) }
 	}
 	docs, err := docsIn(body)
 	if err != nil {
@@ -170,7 +170,7 @@ func (l *Law) sent(d *daemon, r *http.Request, body []byte) (done func(*http.Res
 	}
 	l.keep()
 	return func(res *http.Response, err error) {
-		body, err := l.note(r, res, err)
+		body, err := l.note(line, r, res, err)
 		if res != nil {
 			if x.status = res.StatusCode; x.status == http.StatusConflict && kind != elasticsearch && !l.StaleReads {
 				l.breaks("%s %s: 409; who looks first is never told so", r.Method, r.URL)
@@ -185,8 +185,11 @@ func (l *Law) sent(d *daemon, r *http.Request, body []byte) (done func(*http.Res
 	}
 }
 
-// note writes a line into the trace.
-func (l *Law) note(r *http.Request, res *http.Response, err error) ([]byte, error) {
+// Trace has a line for every call.
+func (l *Law) Trace() string { return strings.Join(l.trace, "\n") }
+
+// note ends a call's line in the trace with its answer.
+func (l *Law) note(line int, r *http.Request, res *http.Response, err error) ([]byte, error) {
 	status := "no answer"
 	var body []byte
 	if err == nil {
@@ -194,11 +197,11 @@ func (l *Law) note(r *http.Request, res *http.Response, err error) ([]byte, erro
 			return nil, nil
 		}
 		body, err = hear(res)
-		if status = fmt.Sprintf("%d %s", res.StatusCode, digest(body)); err != nil {
+		if status = fmt.Sprintf("%d %x", res.StatusCode, crc32.ChecksumIEEE(body)); err != nil {
 			status += " " + err.Error()
 		}
 	}
-	_, _ = fmt.Fprintf(&l.Trace, "%s %s %s %s\n", time.Since(l.began), r.Method, r.URL, status)
+	l.trace[line] += " " + status
 	return body, err
 }
 

@@ -82,10 +82,40 @@ func (w *World) delay(r *http.Request) time.Duration {
 	return 200*time.Microsecond + time.Duration(h.Sum64()%1_000_000)
 }
 
+// standStill stops the daemon for as long as a test wants it, once.
+func (w *World) standStill() {
+	w.mu.Lock()
+	d := w.pause
+	w.pause = 0
+	w.mu.Unlock()
+	if d == 0 {
+		return
+	}
+	time.Sleep(d)
+	w.mu.Lock()
+	w.Law.paused = time.Now()
+	w.mu.Unlock()
+}
+
+// Pause stops the daemon for a while at its next call, as a machine does that has no memory left.
+func (w *World) Pause(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pause = d
+}
+
+// DieAt lets the daemon die at the n-th call from now on.
+func (w *World) DieAt(n int, m Moment) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.Kill = &Kill{Call: w.calls + n, Moment: m}
+}
+
 // RoundTrip is the daemon's only way out.
 func (d *daemon) RoundTrip(r *http.Request) (*http.Response, error) {
 	w := d.w
 	time.Sleep(w.delay(r))
+	w.standStill()
 	body := takeBody(r)
 	w.mu.Lock()
 	if d.dead {

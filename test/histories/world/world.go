@@ -52,6 +52,7 @@ type World struct {
 	calls   int // since Count
 	isWrite []bool
 	indices []string
+	pause   time.Duration
 	nth     map[string]int // how often each call was made, for its delay
 }
 
@@ -182,11 +183,12 @@ func (w *World) Turn() (*reconcile.View, []reconcile.Done) {
 	return v, done
 }
 
-// Watch asks the clusters that rest, as the daemon does between its looks.
-func (w *World) Watch() {
+// Watch asks the clusters that rest, as the daemon does between its looks, and says how many are not as git wants them.
+func (w *World) Watch() (found int) {
 	if w.daemon != nil && !w.daemon.dead {
-		w.daemon.r.Watch(context.Background(), w.Input(), time.Minute)
+		found, _ = w.daemon.r.Watch(context.Background(), w.Input(), 0)
 	}
+	return found
 }
 
 // Dead says that the daemon has died and no other has started yet.
@@ -258,7 +260,7 @@ func (w *World) Settle() *reconcile.View {
 			time.Sleep(Soon)
 			continue
 		}
-		if v.Settled() && !undone(v) {
+		if v.Settled() && !undone(v) && w.Watch() == 0 {
 			return v
 		}
 		if text := Phases(v); text != last {

@@ -1,0 +1,202 @@
+package histories_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/esfleet/esfleet/marathonsink/marathonsim"
+	"github.com/esfleet/esfleet/marathonsink/marathonsim/pretend"
+	"github.com/esfleet/esfleet/test/histories/world"
+)
+
+// order is that of the kinds of faults, for drawing.
+var order []kind
+
+func init() { order = slices.Sorted(maps.Keys(faults)) } // the functions lead back to it
+
+// A life is one history being lived.
+type life struct {
+	w      *world.World
+	wish   wish
+	past   []wish
+	ends   []func() // of what still lasts
+	sleepy time.Time
+	hasty  int
+
+	happened map[kind]int
+	commits  int
+}
+
+// A result is what became of a history.
+type result struct {
+	happened map[kind]int
+	checked  map[string]int
+	broken   []string
+	trace    string
+	commits  int
+	deaths   int
+	writes   int
+	acked    int // documents
+	span     time.Duration
+}
+
+// live plays a script.
+func live(t *testing.T, s script) (r result) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		opt := marathonsim.Options{Version: s.version, Agents: marathonsim.DefaultAgents(agents), Seed: s.seed}
+		w := world.New(t, world.Options{Marathon: opt, Files: s.first.files(), Seed: s.seed, Indices: []pretend.Index{{Name: "orders", Primaries: 2, Replicas: 1, Bytes: 64 << 20}}})
+		w.Lenient = true
+		l := &life{w: w, wish: s.first, past: []wish{s.first}, happened: map[kind]int{}}
+		if v := w.Settle(); !v.Converged() {
+			w.Law.Breaks("nothing has happened, and it is not created:\n%s", world.Table(v))
+			r.broken = w.Law.Broken()
+			return
+		}
+		faulty, err := w.Sim.Faulty(s.faults)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Way = faulty
+		w.Law.StaleReads = slices.ContainsFunc(s.faults, func(f marathonsim.Fault) bool { return f.Kind == marathonsim.StaleReads })
+		l.through(s)
+		faulty.Calm()
+		l.calm()
+		l.end()
+		for k, n := range faulty.Happened() {
+			l.happened["marathon: "+kind(k)] += n
+		}
+		r = result{happened: l.happened, checked: w.Law.Checked(), broken: w.Law.Broken(), trace: w.Law.Trace(), commits: l.commits,
+			deaths: w.Deaths, writes: w.Law.Writes(), acked: w.Nodes.Cluster(group).Acknowledged, span: time.Since(start)}
+	})
+	return r
+}
+
+// through lets everything happen.
+func (l *life) through(s script) {
+	start := time.Now()
+	commits := s.events[:0:0]
+	for _, e := range s.events {
+		begin, isFault := faults[e.kind]
+		if !isFault {
+			commits = append(commits, e)
+			continue
+		}
+		time.AfterFunc(e.at, func() {
+			l.happened[e.kind]++
+			end := begin(l, e)
+			l.w.Law.Keep()
+			if end == nil {
+				return
+			}
+			over := false
+			once := func() {
+				if !over {
+					over = true
+					end()
+					l.w.Law.Keep()
+				}
+			}
+			l.ends = append(l.ends, once)
+			time.AfterFunc(e.span, once)
+		})
+	}
+	for time.Since(start) < length {
+		for len(commits) > 0 && time.Since(start) >= commits[0].at {
+			l.happened[commits[0].kind]++
+			l.commit(commits[0])
+			commits = commits[1:]
+		}
+		_, done := l.w.Turn()
+		l.rest(world.Pace(done))
+	}
+	time.Sleep(length / 4) // what began late has ended
+}
+
+// rest waits for the next look, longer or not at all where an event is lost or doubled.
+func (l *life) rest(d time.Duration) {
+	switch {
+	case l.hasty > 0:
+		l.hasty--
+	case time.Now().Before(l.sleepy):
+		time.Sleep(time.Until(l.sleepy))
+	default:
+		time.Sleep(d)
+	}
+}
+
+// calm ends all faults, and asks in git for something that can be had.
+func (l *life) calm() {
+	for _, end := range l.ends {
+		end()
+	}
+	l.w.Kill, l.w.JournalFull = nil, false
+	l.w.Run(time.Minute) // what was late has arrived
+	l.push(l.wish.reachable())
+}
+
+// end is what must be so once nothing happens any more: everything is as the last commit says, stays so, and nothing is left behind.
+func (l *life) end() {
+	law := l.w.Law
+	v := l.w.Settle()
+	if !v.Converged() {
+		law.Breaks("calm, and not converged:\n%s", world.Table(v))
+		return
+	}
+	before := law.Writes()
+	for range 30 {
+		l.w.Turn()
+		time.Sleep(time.Minute)
+	}
+	if n := law.Writes() - before; n > 0 || !v.Converged() {
+		law.Breaks("%d writes after everything had converged", n)
+	}
+	law.Keep()
+	c := l.w.Nodes.Cluster(group)
+	if c.Health != "green" {
+		law.Breaks("at the end the cluster is %s", c.Health)
+	}
+	for _, settings := range []map[string]string{c.Persistent, c.Transient} {
+		for _, key := range []string{"cluster.routing.allocation.enable", "cluster.routing.allocation.exclude._name"} {
+			if v := settings[key]; v != "" && v != "all" {
+				law.Breaks("left behind: %s: %s", key, v)
+			}
+		}
+	}
+	if len(c.VotingExclusions) > 0 {
+		law.Breaks("left behind: voting exclusions %v", c.VotingExclusions)
+	}
+	if n := len(c.Members); n != l.wish.data+l.wish.masters {
+		law.Breaks("at the end the cluster has %d nodes, git wants %d", n, l.wish.data+l.wish.masters)
+	}
+	for _, m := range c.Members {
+		if m.Version != l.wish.releases[l.wish.release] {
+			law.Breaks("at the end %s runs %s", m.Name, m.Version)
+		}
+	}
+}
+
+// report tells of a broken history, cut down to what is needed to break it.
+func (r result) report(t *testing.T, s script) {
+	t.Helper()
+	if len(r.broken) == 0 {
+		return
+	}
+	t.Errorf("seed %d breaks the law; ESFLEET_SEED=%d go test ./test/histories -run Histories -v shows each call:\n  %s", s.seed, s.seed, joined(r.broken))
+}
+
+func joined(lines []string) string {
+	out := ""
+	for i, l := range lines {
+		if i == 5 {
+			return out + fmt.Sprintf("\n  and %d more", len(lines)-i)
+		}
+		out += "\n  " + l
+	}
+	return out
+}
