@@ -1,5 +1,5 @@
 # make test does all the set-up it needs and runs everything; make quick is the half without servers.
-.PHONY: test quick crash conformance setup lint build demo bench fuzz clean
+.PHONY: test quick crash roll conformance setup lint build demo bench fuzz clean
 
 export CGO_ENABLED ?= 1
 
@@ -14,6 +14,9 @@ quick: ## no servers, no set-up
 
 crash: ## the daemon killed at every call of every scenario, and a minute of random histories; make test takes a sample
 	ESFLEET_E2E=all go test -count=1 -timeout 60m -v ./test/crash
+
+roll: ## the daemon and Marathon's leader killed at every write of a commit and of a turn, on real Marathon 1.11, 1.8, 1.7 and 1.5, a table for each (make test takes a part); VERSION=1.7: that one alone
+	ESFLEET_E2E=all go test -count=1 -timeout 120m -v -run 'Dies/$(VERSION)' ./test/roll
 
 conformance: ## every case of marathonsink/sinktest, simulator beside real Marathon 1.11, 1.8, 1.7 and 1.5, into its CONFORMANCE.md (make test takes a part); VERSION=1.7, CASE='standby|leader': those alone, and the rest of the page stays
 	ESFLEET_E2E=1 ESFLEET_CONFORMANCE=$(CURDIR)/marathonsink/sinktest/CONFORMANCE.md \

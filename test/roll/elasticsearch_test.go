@@ -98,8 +98,11 @@ func (e *elasticsearch) place(h *esgate.Health) {
 		for missing := 2; missing > 0 && len(h.Shards) < 2*i+2; missing-- {
 			h.Shards = append(h.Shards, esgate.Shard{Index: "documents", Number: i, Primary: primary, State: esgate.Unassigned})
 			h.Unassigned, h.Delayed = h.Unassigned+1, h.Delayed+1
-			if h.Status = "yellow"; primary {
+			switch {
+			case primary:
 				h.Status, primary = "red", false
+			case h.Status == "green":
+				h.Status = "yellow"
 			}
 		}
 	}
