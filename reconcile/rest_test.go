@@ -188,7 +188,10 @@ func change(t *rapid.T, m *still, files map[string]string) (git bool) {
 	app := maps.Clone(m.apps[id])
 	put := func(k string, v any) { app[k] = v; m.apps[id] = app }
 	label := func(k, v string) {
-		labels := maps.Clone(app["labels"].(map[string]any))
+		labels := map[string]any{}
+		if live, ok := app["labels"].(map[string]any); ok { // not a stranger's
+			maps.Copy(labels, live)
+		}
 		labels[k] = v
 		put("labels", labels)
 	}
