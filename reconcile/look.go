@@ -104,7 +104,7 @@ func (r *Reconciler) Look(ctx context.Context, in Input) *View {
 func (r *Reconciler) LookWhole(ctx context.Context, in Input) *View {
 	v := r.Look(ctx, in)
 	for {
-		found, more := r.Watch(ctx, in, time.Hour)
+		found, more := r.Watch(ctx, time.Hour)
 		if found > 0 && !more {
 			return r.Look(ctx, in)
 		}

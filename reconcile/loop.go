@@ -48,7 +48,7 @@ func (r *Reconciler) Run(ctx context.Context, p Pace, input func() *Input, wake 
 			done := r.Act(ctx, v)
 			found, more := 0, false
 			if len(done) == 0 {
-				found, more = r.Watch(ctx, *in, p.Watch)
+				found, more = r.Watch(ctx, p.Watch)
 			}
 			if seen(v, done) && found == 0 && !more {
 				return nil

@@ -7,6 +7,7 @@ import (
 
 	"github.com/esfleet/esfleet/reconcile/esgate"
 	"github.com/esfleet/esfleet/reconcile/plan"
+	"github.com/esfleet/esfleet/render"
 )
 
 // watched is how many resting clusters are asked at most between two looks.
@@ -15,7 +16,7 @@ const watched = 64
 // Watch asks resting clusters, those first that were not asked for longest and none twice within every, whether they are in
 // themselves as git says: Marathon shows nothing of a setting that was left behind. A cluster that is not rests no longer:
 // the next look plans it with an answer of its own. It says how many there were, and whether more are due.
-func (r *Reconciler) Watch(ctx context.Context, in Input, every time.Duration) (found int, more bool) {
+func (r *Reconciler) Watch(ctx context.Context, every time.Duration) (found int, more bool) {
 	r.mu.Lock()
 	due := r.due(time.Now().Add(-every))
 	r.mu.Unlock()
@@ -35,8 +36,8 @@ func (r *Reconciler) Watch(ctx context.Context, in Input, every time.Duration) (
 		if !answers[i].Known {
 			continue // an unknown state is no reason to act; who watches the cluster's health will tell
 		}
-		desired, err := renderOne(w.cluster, in.Blobs, w.target)
-		if err != nil || len(plan.Upkeep(desired, &answers[i], nil)) == 0 {
+		templates, err := render.IndexTemplates(w.cluster)
+		if err != nil || len(plan.Upkeep(&render.Desired{ID: w.cluster.ID, Spec: w.cluster, IndexTemplates: templates}, &answers[i], nil)) == 0 {
 			continue
 		}
 		found++

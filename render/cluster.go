@@ -23,7 +23,7 @@ const MaxBody = 900_000
 // where c is not what spec promises; the error names the place in git.
 func Cluster(c *spec.Cluster, blobs snapshot.Blobs, t Target) (*Desired, error) {
 	r := renderer{c: c, blobs: blobs, t: t}
-	templates, err := indexTemplates(c)
+	templates, err := IndexTemplates(c)
 	if err != nil {
 		return nil, fmt.Errorf("render index templates of cluster %s: %w", c.ID, err)
 	}

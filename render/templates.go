@@ -20,12 +20,12 @@ func DelayedTimeout(c *spec.Cluster) string {
 	return strconv.Itoa(seconds(c.Indices.Delay)) + "s"
 }
 
-// indexTemplates are the reliability rules. From 5 on elasticsearch.yml may not hold index settings; before, it may, but a
+// IndexTemplates are the reliability rules. From 5 on elasticsearch.yml may not hold index settings; before, it may, but a
 // real 2.4.6 takes only the replicas from there and puts three shards of an index on a node that may hold two. It is a legacy template
 // of the lowest order, in all versions: those apply before any other legacy template and not at all where a composable
 // one matches, so they never break an index that brings its own. A composable catch-all would shadow legacy templates
 // of the users.
-func indexTemplates(c *spec.Cluster) ([]IndexTemplate, error) {
+func IndexTemplates(c *spec.Cluster) ([]IndexTemplate, error) {
 	es := c.Elasticsearch
 	opensearch := es.Distribution == spec.OpenSearchDist
 	index := map[string]any{"number_of_replicas": c.Indices.Replicas}

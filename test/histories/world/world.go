@@ -186,7 +186,7 @@ func (w *World) Turn() (*reconcile.View, []reconcile.Done) {
 // Watch asks the clusters that rest, as the daemon does between its looks, and says how many are not as git wants them.
 func (w *World) Watch() (found int) {
 	if w.daemon != nil && !w.daemon.dead {
-		found, _ = w.daemon.r.Watch(context.Background(), w.Input(), 0)
+		found, _ = w.daemon.r.Watch(context.Background(), 0)
 	}
 	return found
 }
