@@ -12,11 +12,14 @@ test: setup lint ## everything, with real Marathon, git, HAProxy and Elasticsear
 quick: ## no servers, no set-up
 	go test ./...
 
-crash: ## the daemon killed at every call of every scenario, and a minute of random histories; make test takes a sample
-	ESFLEET_E2E=all go test -count=1 -timeout 60m -v ./test/crash
+crash: ## the daemon killed at every write of every scenario and at many reads; make test takes one call of each
+	ESFLEET_E2E=all go test -count=1 -timeout 240m -v ./test/crash
 
-roll: ## the daemon and Marathon's leader killed at every write of a commit and of a turn, on real Marathon 1.11, 1.8, 1.7 and 1.5, a table for each (make test takes a part); VERSION=1.7: that one alone
-	ESFLEET_E2E=all go test -count=1 -timeout 120m -v -run 'Dies/$(VERSION)' ./test/roll
+histories: ## random commits and faults in random clusters: make histories N=1000 FIRST=0; make test runs two minutes of them
+	ESFLEET_HISTORIES=$(or $(N),200) ESFLEET_FIRST=$(or $(FIRST),0) go test -count=1 -timeout 240m -v -run Histories ./test/histories
+
+mutants: ## each known kind of bug put into our own code: which of them does no test notice? make test tries a few
+	ESFLEET_MUTANTS=$(or $(KIND),all) go test -count=1 -timeout 240m -v ./test/histories/mutants
 
 conformance: ## every case of marathonsink/sinktest, simulator beside real Marathon 1.11, 1.8, 1.7 and 1.5, into its CONFORMANCE.md (make test takes a part); VERSION=1.7, CASE='standby|leader': those alone, and the rest of the page stays
 	ESFLEET_E2E=1 ESFLEET_CONFORMANCE=$(CURDIR)/marathonsink/sinktest/CONFORMANCE.md \
