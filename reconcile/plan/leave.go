@@ -161,7 +161,7 @@ func (m *maker) leave() bool {
 	}
 	going := slices.Clone(m.leavers())
 	if m.spreads() { // nobody leaves in the middle of a change who is not gone already
-		going = slices.DeleteFunc(going, func(l leaver) bool { return l.slot.up })
+		going = slices.DeleteFunc(going, func(l leaver) bool { return l.slot.up && !m.followed(l) })
 	}
 	if len(going) == 0 {
 		return false
@@ -177,6 +177,13 @@ func (m *maker) leave() bool {
 		}
 	}
 	return false
+}
+
+// followed says that the node's generation is followed by one whose nodes are all up. Then the older one goes first, also
+// before a further change: while two generations share hosts, a rule may forbid the turns of either.
+func (m *maker) followed(l leaver) bool {
+	d := m.dataRole()
+	return l.role.want == nil && d != nil && d.steady()
 }
 
 // dropEmpty removes the app of an older generation when nothing is left in it: no node and no volume.
