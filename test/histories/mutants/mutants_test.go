@@ -18,12 +18,13 @@ import (
 	"time"
 )
 
-// The tests that are to notice, the quick ones first; the first that fails is enough.
-var notice = [][]string{
-	{"./reconcile/plan", "./reconcile/esgate", "./drift"},
-	{"-run", "Killed", "./test/crash"},
-	{"-run", "HistoriesBreak", "./test/histories"},
-	{"./reconcile"},
+// tests are those that are to notice a mutant, its own package's first where they are quick; the first that fails is enough.
+func (m mutant) tests() [][]string {
+	all := [][]string{{"-run", "Killed", "./test/crash"}, {"-run", "HistoriesBreak", "./test/histories"}, {"./reconcile"}}
+	if dir := filepath.Dir(m.file); dir != "reconcile" {
+		all = append([][]string{{"./" + dir}}, all...)
+	}
+	return all
 }
 
 // Every mutant is noticed by a test. make mutants tries all of them, make test a few; without set-up only that each still
@@ -118,7 +119,7 @@ func (m mutant) noticed(t *testing.T, root string, broken []byte) string {
 		t.Errorf("%s, %s: does not compile:\n%s", m.kind, m.what, out)
 		return "the compiler"
 	}
-	for _, args := range notice {
+	for _, args := range m.tests() {
 		if out, err := run(root, append([]string{"test", "-count=1", "-overlay", overlay, "-timeout", "3m"}, args...)...); err != nil {
 			return strings.Join(args, " ") + ": " + first(out)
 		}
