@@ -39,7 +39,7 @@ func (r *Reconciler) Act(ctx context.Context, v *View) []Done {
 	for i := range v.Clusters {
 		c := &v.Clusters[i]
 		step := c.Plan.Next()
-		if step == nil {
+		if step == nil || r.tooSoon(c, step) {
 			continue
 		}
 		slots <- struct{}{}
@@ -88,6 +88,19 @@ func (r *Reconciler) take(ctx context.Context, commit string, c *ClusterView, s 
 }
 
 var errChanged = errors.New("live state has changed since it was looked at")
+
+// newborn is how long a process that has just begun to read a Marathon believes that nothing is open there: a leader that
+// has just been elected shows no deployments for up to a second (marathon-lab-roll E25), and who was not there before
+// cannot know that it is new.
+const newborn = 3 * time.Second
+
+// tooSoon keeps the gate of an open commit from being touched because a new leader does not show the commit yet. The step
+// is taken after a later look.
+func (r *Reconciler) tooSoon(c *ClusterView, s *plan.Step) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return s.Verb == plan.CloseGate && time.Since(r.marathons[c.Marathon].since) < newborn
+}
 
 // effect is the only place where Marathon and Elasticsearch are changed. Whatever exists already is looked at once more
 // right before: the apps must be as they were judged, and the cluster must still allow the step.

@@ -281,6 +281,9 @@ func (r *Reconciler) read(ctx context.Context, decl spec.Marathon) (s *marathon.
 		if s, err = m.client.State(ctx, m.prev); err != nil {
 			return nil, false, fmt.Errorf("read Marathon %q: %w", decl.Name, err)
 		}
+		if m.since.IsZero() {
+			m.since = time.Now()
+		}
 		if m.leader != "" && m.leader != s.Leader {
 			m.settleUntil = time.Now().Add(r.opts.Settle)
 		}

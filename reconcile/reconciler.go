@@ -90,6 +90,7 @@ type member struct {
 	version     marathon.Version // as last read, zero before
 	leader      string           // as last read, "" before
 	settleUntil time.Time
+	since       time.Time // of the first reading
 }
 
 type settle struct {
