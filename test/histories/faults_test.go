@@ -29,8 +29,11 @@ var faults = map[kind]func(l *life, e event) (end func()){
 	"hand: edits an app": func(l *life, _ event) func() {
 		return l.hand(http.MethodPut, "/v2/apps/g/c/discovery", `{"env":{"HAND":"made"}}`)
 	},
-	"hand: edits the data nodes' app": func(l *life, e event) func() {
-		return l.hand(http.MethodPut, "/v2/apps/g/c/es-datanode", fmt.Sprintf(`{"instances":%d}`, max(1, l.w.Instances(group+"/es-datanode"))+1))
+	"hand: scales the data nodes": func(l *life, _ event) func() {
+		if !l.w.Law.OneDefinition(group + "/es-datanode") {
+			return nil // in mid-roll Marathon would place two nodes on one host, which a person has to mend
+		}
+		return l.hand(http.MethodPut, "/v2/apps/g/c/es-datanode", fmt.Sprintf(`{"instances":%d}`, l.w.Instances(group+"/es-datanode")+1))
 	},
 	"hand: deletes an app":  func(l *life, _ event) func() { return l.hand(http.MethodDelete, "/v2/apps/g/c/discovery", "") },
 	"hand: restarts an app": func(l *life, _ event) func() { return l.hand(http.MethodPost, "/v2/apps/g/c/discovery/restart", "{}") },

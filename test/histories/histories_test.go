@@ -72,7 +72,7 @@ func many(t *testing.T) (most uint64, until time.Time) {
 	if os.Getenv("ESFLEET_E2E") != "" {
 		return 1 << 62, time.Now().Add(2 * time.Minute)
 	}
-	return 6, time.Now().Add(time.Hour)
+	return 3, time.Now().Add(time.Hour)
 }
 
 // first is the seed before the first one.

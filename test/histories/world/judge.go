@@ -267,13 +267,19 @@ func (l *Law) verbIs(verb string) bool {
 	return false
 }
 
+// OneDefinition says that all tasks of an app that run have the definition that it has now.
+func (l *Law) OneDefinition(app marathon.AppID) bool {
+	a := l.truth(app)
+	return a != nil && !slices.ContainsFunc(a.Tasks, func(t marathonsim.Task) bool { return t.State != "TASK_RUNNING" || !l.current(&t) })
+}
+
 // electedLast: while another node of the cluster has yet to be restarted, the elected master is left alone.
 func (l *Law) electedLast(g *groupTruth, t *marathonsim.Task) {
 	if !l.verbIs("stop-node") && !l.verbIs("restart-node") {
 		return
 	}
 	l.check("the-elected-master-comes-last")
-	if g.masterTask != t.ID || time.Since(g.masterSince) < lookAge || l.excused() || l.StaleReads {
+	if !t.Healthy || g.masterTask != t.ID || time.Since(g.masterSince) < lookAge || l.excused() || l.StaleReads {
 		return
 	}
 	for _, a := range l.view().Apps {

@@ -177,7 +177,7 @@ func (l *Law) sent(d *daemon, r *http.Request, body []byte) (done func(*http.Res
 			}
 			l.owns(d, res, body)
 		}
-		if err != nil || x.status >= 500 {
+		if (err != nil || x.status >= 500) && !x.repeatable { // a flush that is lost is no doubt about anything
 			l.lost[cluster], l.lostTo = time.Now(), d
 		}
 		l.writes = append(l.writes, x)
