@@ -185,7 +185,7 @@ func TestHistoryTellsOfEveryStepAndCanBeNarrowed(t *testing.T) {
 			return out
 		}
 		all := ask("")
-		if len(all) != 4 {
+		if len(all) != 6 {
 			t.Fatalf("%d entries", len(all))
 		}
 		for _, e := range all {
@@ -194,7 +194,7 @@ func TestHistoryTellsOfEveryStepAndCanBeNarrowed(t *testing.T) {
 				t.Errorf("an entry is %+v", e)
 			}
 		}
-		if got := ask("?limit=1"); len(got) != 1 || got[0].Verb != "record-uuid" {
+		if got := ask("?limit=1"); len(got) != 1 || got[0].Verb != "elasticsearch" {
 			t.Errorf("the newest one is %+v", got)
 		}
 		if got := ask("?cluster=search/logs"); len(got) != 0 {

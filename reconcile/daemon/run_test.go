@@ -284,7 +284,7 @@ func TestEveryStepIsToldToTheListener(t *testing.T) {
 		w.start()
 		w.untilConverged()
 		w.stop()
-		if got, want := strings.Join(verbs, ", "), "create gate, create discovery, create es-datanode, record-uuid gate"; got != want {
+		if got, want := strings.Join(verbs, ", "), "create gate, create discovery, create es-datanode, record-uuid gate, elasticsearch es-datanode, elasticsearch es-datanode"; got != want {
 			t.Errorf("steps were %s\nwant %s", got, want)
 		}
 	})
