@@ -29,10 +29,11 @@ func Guard(g spec.Guards, touched []spec.ClusterID, digest string) *Hold {
 		WayOut: fmt.Sprintf("split the change, or write guards: {approve: %q} in fleet.yaml to approve exactly this content", digest)}
 }
 
-// Touches says whether the plan would change a cluster that exists already.
+// Touches says whether the plan would change a cluster that exists already. One that is being set up is not touched by its
+// own first settings.
 func (c *Cluster) Touches() bool {
 	for _, s := range c.Steps {
-		if s.Verb != CreateApp && s.Verb != RecordUUID && s.Verb != CancelOwn {
+		if s.Verb != CreateApp && s.Verb != RecordUUID && s.Verb != CancelOwn && !(c.Fresh && s.Verb == ChangeCluster) {
 			return true
 		}
 	}

@@ -140,6 +140,8 @@ type Cluster struct {
 	// git wants it neither is listed: every slot would be current.
 	Slots []Slot
 	Work  []Work
+	// Fresh says that the cluster has never had its rules: it is being set up, and nobody relies on it yet.
+	Fresh bool
 	// Leaving are the names of nodes that are to go for good, sorted.
 	Leaving []string
 }

@@ -19,6 +19,7 @@ const keyEnable = "cluster.routing.allocation.enable"
 // upkeep puts right what git owns in Elasticsearch itself, and takes back what was left behind. It comes before any node is
 // touched: allocation that somebody left disabled makes every restart dangerous.
 func (m *maker) upkeep() bool {
+	m.out.Fresh = !slices.ContainsFunc(m.want.IndexTemplates, func(t render.IndexTemplate) bool { return m.facts.Elasticsearch.Templates[t.Name] != nil })
 	master := m.want.Spec.MasterComponent()
 	changing := len(m.leavingMasters()) > 0 || m.masters() != m.want.Spec.Nodes[master].Replicas
 	return m.fix(slices.Concat(quorumFixes(m.want.Spec, &m.facts.Elasticsearch, m.masters(), changing),
@@ -70,14 +71,15 @@ func settingFixes(want *render.Desired, h *esgate.Health, leaving []string) []Fi
 		out = append(out, Fix{Change: esgate.Change{Persistent: map[string]*string{k: &v}}, Pos: want.Spec.OriginOf("clusterSettings." + k),
 			Why: fmt.Sprintf("git says %s: %s, the cluster says %s", k, v, orNothing(h.Persistent[k]))})
 	}
+	if want.Spec.Indices.Delay > 0 {
+		out = append(out, hasty(want.Spec, h)...)
+	}
+	// The template comes last: a cluster without one is being set up, see Fresh.
 	for _, t := range want.IndexTemplates {
 		if have, ok := h.Templates[t.Name]; !ok || !sameTemplate(t.Body, have) {
 			out = append(out, Fix{Change: esgate.Change{Template: &esgate.Template{Name: t.Name, Path: t.Path, Body: t.Body}}, Pos: want.Spec.OriginOf("indices"),
 				Why: "index template " + t.Name + " is not as git says: new indices would lack the reliability rules"})
 		}
-	}
-	if want.Spec.Indices.Delay > 0 {
-		out = append(out, hasty(want.Spec, h)...)
 	}
 	return out
 }

@@ -82,3 +82,18 @@ func TestUpkeepComesBeforeAnyNodeIsTouched(t *testing.T) {
 	k.es.Transient[keyEnable] = "none"
 	k.expect(k.takes(2), "elasticsearch enable=null, stop-node data-host-0")
 }
+
+func TestTheFirstSettingsOfANewClusterAreNoReasonForTheGuard(t *testing.T) {
+	w := standard().all()
+	w.want.IndexTemplates = []render.IndexTemplate{{Name: "rules", Path: "_template/rules", Body: marathon.Doc{"order": -1}}}
+	w.facts.AskElasticsearch = true
+	p := w.plan()
+	expect(t, p, "converging | elasticsearch es-master")
+	if p.Touches() {
+		t.Error("a cluster that has never had its rules counts as changed")
+	}
+	w.es.Templates = map[string]map[string]any{"rules": {"order": 3}}
+	if p = w.plan(); !p.Touches() {
+		t.Errorf("a change of its rules does not count: %s", brief(p))
+	}
+}
