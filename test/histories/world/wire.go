@@ -72,7 +72,7 @@ func (w *World) Calls() []bool { return w.isWrite }
 // that are made at once arrive in the same order in every run.
 func (w *World) delay(r *http.Request) time.Duration {
 	h := fnv.New64a()
-	uri := r.URL.String()
+	uri := r.URL.String() + string(takeBody(r)) // explanations of many copies are asked of one address
 	_, _ = io.WriteString(h, r.Method+uri)
 	w.mu.Lock()
 	n := w.nth[uri]
