@@ -197,6 +197,23 @@ func (l *life) rolled(from int, down, elected string) {
 	l.report = append(l.report, "          turns: "+strings.Join(got, " "))
 }
 
+// upgraded checks a roll of all nodes in which one may have had its turn early, because it was down anyway: every data node
+// comes before every master, each once.
+func (l *life) upgraded(from int, elected string) {
+	l.t.Helper()
+	got := l.turns(from)
+	data := 0
+	for data < len(got) && strings.HasPrefix(got[data], "data-") {
+		data++
+	}
+	all := l.names() // data nodes first
+	if !slices.Equal(slices.Concat(slices.Sorted(slices.Values(got[:data])), slices.Sorted(slices.Values(got[data:]))), all) ||
+		got[len(got)-1] != elected {
+		l.t.Errorf("the turns were %v; want each of %v once, data nodes before masters, %s last", got, all, elected)
+	}
+	l.report = append(l.report, "          turns: "+strings.Join(got, " "))
+}
+
 // names are all members, data nodes before masters.
 func (l *life) names() []string {
 	l.t.Helper()

@@ -145,7 +145,7 @@ func (l *life) upgrade(version string, meanwhile func(from int, data []string)) 
 	l.commit("Elasticsearch " + version)
 	meanwhile(from, data)
 	l.settle(nil)
-	l.rolled(from, "", elected)
+	l.upgraded(from, elected)
 	for _, n := range nodesOf(l.t, l.nodes.data()[0]) {
 		if n.Version != version {
 			l.t.Errorf("%s runs %s, want %s", n.Name, n.Version, version)
@@ -154,23 +154,33 @@ func (l *life) upgrade(version string, meanwhile func(from int, data []string)) 
 	l.stage("every node runs %s", version)
 }
 
-// aFrozenNodeIsWaitedFor stops a node's process for a while: nobody else is touched until it answers again.
+// aFrozenNodeIsWaitedFor freezes a node's process. While it does not answer nobody else is touched: either esfleet waits for
+// it, or Elasticsearch has given it up meanwhile and it is the next to have its turn, which also thaws it.
 func (l *life) aFrozenNodeIsWaitedFor(from int, data []string) {
 	l.t.Helper()
+	frozen := data[2]
 	l.awaitTurns(from, 2)
-	pid := l.signal(data[2], syscall.SIGSTOP)
-	defer func() { must(l.t, syscall.Kill(pid, syscall.SIGCONT)) }() // who it is can no longer be asked
-	l.stage("%s is frozen", data[2])
 	began := len(l.history())
-	seen := 0
-	l.await("esfleet to wait for the frozen node", func() (bool, string) {
-		if strings.Contains(l.reasons(), data[2]) {
+	pid := l.signal(frozen, syscall.SIGSTOP)
+	l.stage("%s is frozen", frozen)
+	seen, turn := 0, false
+	l.await("esfleet to see the frozen node", func() (bool, string) {
+		if strings.Contains(l.reasons(), frozen) {
 			seen++
 		}
-		return seen > 20, l.reasons()
+		turn = slices.Contains(l.turns(began), frozen)
+		return turn || seen > 20, l.reasons()
 	})
-	l.nothingStopped(began, "a node was frozen")
-	l.stage("meanwhile: %s", l.reasons())
+	for _, x := range stops(l.history()[began:], l.cluster) {
+		if x.done && x.node != frozen {
+			l.t.Errorf("%s was stopped while %s was frozen", x.node, frozen)
+		}
+	}
+	l.stage("meanwhile (its turn: %v): %s", turn, l.reasons())
+	// Frozen, it would take the whole time that Marathon gives a process to end.
+	if err := syscall.Kill(pid, syscall.SIGCONT); err != nil && !turn {
+		l.t.Fatal(err)
+	}
 }
 
 // aLeaderChange makes Marathon elect another leader in the middle of the roll.
