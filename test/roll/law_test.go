@@ -200,9 +200,3 @@ func (l *law) rest() {
 	defer l.mu.Unlock()
 	l.over = true
 }
-
-func (l *law) isBroken() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.broken) > 0
-}

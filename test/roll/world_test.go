@@ -35,8 +35,6 @@ type world struct {
 	daemon  *daemon
 	pass    pass
 	watched bool // the cluster is created: every write is judged
-	// between, if not nil, happens once, after a look that has found something due and before it is done.
-	between func(plan.Step)
 
 	pushAgain atomic.Bool // git changes before the next look
 
