@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -164,6 +165,9 @@ Exit code: 0 converged, 3 some clusters are held, 1 error.`,
 	return cmd
 }
 
+// numbers are what changes from look to look in a reason that stays the same: seconds to wait, shards to go.
+var numbers = regexp.MustCompile(`[0-9]+`)
+
 // progress tells what happens, a line for each change, on stderr.
 type progress struct {
 	out  io.Writer
@@ -184,8 +188,9 @@ func (p *progress) seen(v *reconcile.View, done []reconcile.Done) {
 		_, _ = fmt.Fprintln(p.out, line)
 	}
 	for _, c := range v.Clusters {
-		if line := headline(c.Plan); p.told[c.ID.String()] != line {
-			p.told[c.ID.String()] = line
+		line := headline(c.Plan)
+		if key := numbers.ReplaceAllString(line, "#"); p.told[c.ID.String()] != key { // a clock that runs down is no news
+			p.told[c.ID.String()] = key
 			_, _ = fmt.Fprintf(p.out, "%s  %s\n", c.ID, line)
 		}
 	}

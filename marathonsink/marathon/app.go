@@ -20,8 +20,9 @@ type App struct {
 	Tasks                     []Task         // nil where the answer did not embed them
 	TasksRunning              int
 	LastTaskFailure           string // message of the last failed task, "" if none; untrusted text
-	// LastFailureVersion is the definition that the last failed task ran; zero if none failed.
+	// LastFailureVersion is the definition that the last failed task ran, LastFailureTask that task; zero if none failed.
 	LastFailureVersion time.Time
+	LastFailureTask    TaskID
 }
 
 // A Task is one instance as the task list shows it, suspended ones included.

@@ -35,6 +35,7 @@ type live struct {
 	LastTaskFailure struct {
 		Message string `json:"message"`
 		Version string `json:"version"`
+		Task    TaskID `json:"taskId"`
 	} `json:"lastTaskFailure"`
 }
 
@@ -66,6 +67,7 @@ func ParseApp(raw []byte) (*App, error) {
 	app.Tasks = l.Tasks
 	app.TasksRunning = l.TasksRunning
 	app.LastTaskFailure = l.LastTaskFailure.Message
+	app.LastFailureTask = l.LastTaskFailure.Task
 	app.LastFailureVersion, _ = time.Parse(time.RFC3339, l.LastTaskFailure.Version) // zero: not told
 	return app, nil
 }

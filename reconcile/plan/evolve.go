@@ -56,12 +56,17 @@ func roleOf(declared *spec.Cluster, c spec.Component, want *render.App, live *ma
 			continue
 		}
 		s.node = render.NodeName(declared, c, t.Host, s.instance)
-		s.old = t.Version != "" && outdated(t, live) || s.down && !live.LastFailureVersion.IsZero() && live.LastFailureVersion.Before(live.LastConfigChange)
+		s.old = t.Version != "" && outdated(t, live) || s.down && failedOlder(live, s.instance)
 		r.slots = append(r.slots, s)
 	}
 	slices.SortFunc(r.slots, func(a, b slot) int { return strings.Compare(a.node, b.node) })
 	r.stopped = max(0, len(r.slots)-live.Instances)
 	return r
+}
+
+// failedOlder says that the instance's last run failed with an older definition: it would be started with it again.
+func failedOlder(live *marathon.App, i marathon.InstanceID) bool {
+	return live.LastFailureTask.Instance() == i && !live.LastFailureVersion.IsZero() && live.LastFailureVersion.Before(live.LastConfigChange)
 }
 
 // givenUp says that the slot's agent is gone, git gives it up by name, and it is removed already: Marathon no longer counts
@@ -141,7 +146,7 @@ func (m *maker) lockedRole() bool {
 		if ids := m.starting(r.live); len(ids) > 0 {
 			why := ""
 			switch {
-			case r.updates(), r.declared() < r.live.Instances:
+			case r.updates(), r.declared() < r.live.Instances && len(r.slots) < r.live.Instances:
 				why = "a node's start has not ended and git wants something else by now"
 			case r.steady() && m.known() && esgate.MixedVersions(&m.facts.Elasticsearch):
 				why = "every node is up; the cluster is yellow, as it must be while two versions run, and Marathon would wait for green"

@@ -7,6 +7,7 @@ import (
 
 	"github.com/esfleet/esfleet/drift"
 	"github.com/esfleet/esfleet/marathonsink/marathon"
+	"github.com/esfleet/esfleet/reconcile/esgate"
 	"github.com/esfleet/esfleet/spec"
 )
 
@@ -121,4 +122,25 @@ func TestANodeThatNobodyReachesIsNotRestarted(t *testing.T) {
 	k.takes(4)
 	k.unreachable(1)
 	expect(t, k.plan(), "waiting | wait tasks-not-ready | wait instance-unreachable")
+}
+
+// An instance that waits to be started again shows no definition. What the app's last failure was says something of that
+// instance only if it was its own.
+func TestADownInstanceHasItsTurnOnlyForItsOwnFailure(t *testing.T) {
+	for whose, want := range map[int]Verb{0: StopNode, 1: ""} {
+		w := standard().all()
+		app := w.app(spec.Data)
+		app.LastFailureVersion, app.LastFailureTask = configuredAt.Add(-time.Hour), app.Tasks[whose].ID
+		app.Tasks[0] = marathon.Task{ID: app.Tasks[0].ID, Host: app.Tasks[0].Host, State: "TASK_FAILED", LocalVolumes: []marathon.LocalVolume{{PersistenceID: "v"}}}
+		w.es.Nodes = slices.DeleteFunc(w.es.Nodes, func(n esgate.Node) bool { return n.Name == "data-host-0" })
+		w.facts.AskElasticsearch = true
+		var got Verb
+		p := w.plan()
+		if next := p.Next(); next != nil {
+			got = next.Verb
+		}
+		if got != want {
+			t.Errorf("the failure of task %d: %q is next, want %q", whose, got, want)
+		}
+	}
 }
