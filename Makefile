@@ -7,7 +7,7 @@ build: ## the program
 	CGO_ENABLED=0 go build -trimpath -o esfleet ./cmd/esfleet
 
 test: setup lint ## everything, with real Marathon, git, HAProxy and Elasticsearch where they can be had
-	ESFLEET_E2E=1 go test -race -timeout 60m ./...
+	ESFLEET_E2E=1 go test -race -timeout 60m ./test/e2e ./... # the longest first
 
 quick: ## no servers, no set-up
 	go test ./...
