@@ -24,6 +24,9 @@ func TestMain(m *testing.M) {
 // Whatever happens, no law is broken at any call or fault and no document is lost; and once nothing happens any more,
 // everything becomes as the last commit says, and stays so.
 func TestHistoriesBreakNoLawAndConverge(t *testing.T) {
+	if raced {
+		t.Skip("skipped: told without the race detector, see race_on_test.go")
+	}
 	if s := os.Getenv("ESFLEET_SEED"); s != "" {
 		seed, err := strconv.ParseUint(s, 10, 64)
 		if err != nil {
@@ -159,6 +162,9 @@ func (x *tally) String() string {
 }
 
 func TestASeedReplaysItsHistoryByteForByte(t *testing.T) {
+	if raced {
+		t.Skip("skipped: told without the race detector, see race_on_test.go")
+	}
 	for _, seed := range []uint64{3} {
 		a, b := live(t, draw(seed)), live(t, draw(seed))
 		if a.trace != b.trace {
