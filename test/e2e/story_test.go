@@ -47,27 +47,14 @@ type story struct {
 	report      []string
 }
 
-// The simulator takes the real Marathon's place where that cannot be had; with ESFLEET_E2E=all the story is told on both.
+// The story is told on the simulator always, and on a real Marathon where that can be had.
 func TestTheExampleFleetLivesOnTheSimulatorWithRealElasticsearch(t *testing.T) {
-	if !all() && hasLab() {
-		t.Skip("skipped: there is a real Marathon for this; ESFLEET_E2E=all tells it on the simulator as well")
-	}
 	t.Parallel()
 	s := newStory(t, newWorkspace(t), "esfleet sim --processes")
 	sim := s.startSim()
 	s.tellTheWholeStory()
 	sim.terminate(30 * time.Second)
 	s.stage("the simulator ended, and its tasks with it")
-}
-
-// hasLab says that a real Marathon can be had, as sinktest finds it.
-func hasLab() bool {
-	folder := os.Getenv(sinktest.EnvLab)
-	if folder == "" {
-		folder = filepath.Join("..", "..", "..", "shared", "marathon-lab")
-	}
-	_, err := os.Stat(filepath.Join(folder, "run"))
-	return err == nil
 }
 
 // all says that what does not fit into the minutes of `make test` is wanted too.
