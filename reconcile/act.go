@@ -116,15 +116,15 @@ func (r *Reconciler) effect(ctx context.Context, m Marathon, t esgate.Target, s 
 		}
 		return s.Cancel[0], nil
 	}
-	live, err := r.unchanged(ctx, m, s)
-	if err != nil {
-		return "", err
-	}
 	if s.Verb == plan.StopNode || s.Verb == plan.RestartNode {
 		// What is flushed need not be replayed when the node is back. If it fails, nothing is lost but time.
 		if err := r.opts.Elasticsearch.Write(ctx, t, esgate.Change{Flush: true}); err != nil {
 			r.opts.Log.Info("flush before a node's turn", "cluster", s.Cluster.String(), "error", err)
 		}
+	}
+	live, err := unchanged(ctx, m, s)
+	if err != nil {
+		return "", err
 	}
 	if err := r.stillAllowed(ctx, t, s); err != nil {
 		return "", err
@@ -161,7 +161,7 @@ func commit(ctx context.Context, m Marathon, s plan.Step) (marathon.DeploymentID
 }
 
 // unchanged looks at every app that the step was judged by.
-func (r *Reconciler) unchanged(ctx context.Context, m Marathon, s plan.Step) (*marathon.App, error) {
+func unchanged(ctx context.Context, m Marathon, s plan.Step) (*marathon.App, error) {
 	live, err := same(ctx, m, s.Verb, plan.Seen{App: s.App, Version: s.Seen, Instances: s.From})
 	if err != nil {
 		return nil, err
@@ -187,8 +187,7 @@ func same(ctx context.Context, m Marathon, verb plan.Verb, x plan.Seen) (*marath
 	if err != nil {
 		return nil, refuse(fmt.Errorf("look at %s before %s: %w", x.App, verb, err))
 	}
-	elasticsearchOnly := verb == plan.DrainNodes || verb == plan.ChangeCluster
-	if !live.Version.Equal(x.Version) || len(live.Deployments) > 0 || live.Instances != x.Instances && !elasticsearchOnly {
+	if !live.Version.Equal(x.Version) || len(live.Deployments) > 0 || live.Instances != x.Instances {
 		return nil, refuse(fmt.Errorf("%s: %s: %w", verb, x.App, errChanged))
 	}
 	return live, nil

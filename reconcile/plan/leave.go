@@ -269,7 +269,7 @@ func (m *maker) goes(l leaver) bool {
 	voter := l.role.component == m.want.Spec.MasterComponent()
 	if voter && !l.stopped() && !quorumInFile(m.want.Spec.Elasticsearch) && !slices.Contains(h.VotingExclusions, l.slot.node) {
 		m.step(Step{Verb: ChangeCluster, App: l.role.live.ID, Component: l.role.component, Node: l.slot.node, Seen: l.role.live.Version,
-			Change: &esgate.Change{ExcludeVotes: []string{l.slot.node}}, Pos: m.leavePos(l), Why: l.slot.node + " leaves and votes no longer: " + l.why})
+			From: l.role.live.Instances, Instances: l.role.live.Instances, Change: &esgate.Change{ExcludeVotes: []string{l.slot.node}}, Pos: m.leavePos(l), Why: l.slot.node + " leaves and votes no longer: " + l.why})
 		return true
 	}
 	if l.stopped() {

@@ -40,7 +40,7 @@ func (m *maker) raiseQuorum(r *role, n int) bool {
 		return false
 	}
 	v := strconv.Itoa(need)
-	m.step(Step{Verb: ChangeCluster, App: r.live.ID, Component: r.component, Seen: r.live.Version, Closing: true,
+	m.step(Step{Verb: ChangeCluster, App: r.live.ID, Component: r.component, Seen: r.live.Version, From: r.live.Instances, Instances: r.live.Instances, Closing: true,
 		Change: &esgate.Change{Persistent: map[string]*string{keyQuorum: &v}}, Pos: m.origin(r.want, "replicas"),
 		Why: fmt.Sprintf("an election among %d masters needs %d of them", n, need)})
 	return true

@@ -38,7 +38,8 @@ func (m *maker) fix(changes []Fix) bool {
 	m.out.Steps = nil
 	defer func() { m.out.Steps = append(m.out.Steps, created...) }()
 	for i, c := range changes {
-		s := Step{Verb: ChangeCluster, App: a.ID, Component: a.Component, Seen: live.Version, Change: &changes[i].Change, Pos: c.Pos, Why: c.Why}
+		s := Step{Verb: ChangeCluster, App: a.ID, Component: a.Component, Seen: live.Version, From: live.Instances, Instances: live.Instances,
+			Change: &changes[i].Change, Pos: c.Pos, Why: c.Why}
 		if i > 0 {
 			s.After = "the step before"
 		}
