@@ -91,6 +91,7 @@ var only = map[string][]string{
 	"render":                {"spec", "gitsrc/snapshot", "render/bundle", "render/bootstrap", "marathonsink/marathon"},
 	"drift":                 {"spec", "render", "render/bundle", "marathonsink/marathon"},
 	"reconcile/esgate":      {"spec"},
+	"reconcile/preflight":   {"spec", "marathonsink/marathon"},
 	"reconcile/plan":        {"spec", "render", "drift", "marathonsink/marathon", "reconcile/esgate", "reconcile/preflight"},
 }
 
