@@ -254,6 +254,7 @@ func (r *Reconciler) remember(s plan.Step, d Done, err error) {
 	switch d.State {
 	case oplog.Done:
 		delete(r.settling, s.Cluster)
+		r.brake(s, name, now)
 		if w := r.desired.byID[s.Cluster]; w != nil && s.Verb == plan.RecordUUID {
 			w.ask = true // a new cluster has none of its settings yet
 		}
@@ -271,6 +272,25 @@ func (r *Reconciler) remember(s plan.Step, d Done, err error) {
 		pause := min(r.opts.Settle/5<<min(tries-1, 10), 5*time.Minute)
 		r.settling[s.Cluster] = settle{until: now.Add(pause), tries: tries, why: fmt.Sprintf("%s was refused: %s", name, d.Why)}
 	}
+}
+
+// brake lets a cluster rest whose step is answered with yes and has changed nothing: every answer of that kind cost Marathon
+// a deployment, and whoever is on call would see a busy daemon and no progress.
+func (r *Reconciler) brake(s plan.Step, name string, now time.Time) {
+	last := r.last[s.Cluster]
+	if !sameStep(last.step, s) {
+		r.last[s.Cluster] = repeated{step: s, n: 1}
+		return
+	}
+	last.n++
+	r.last[s.Cluster] = last
+	pause := min(time.Second<<min(last.n-2, 10), 5*time.Minute)
+	r.settling[s.Cluster] = settle{until: now.Add(pause), why: fmt.Sprintf("%s was done %d times and has changed nothing; it is tried ever more seldom", name, last.n)}
+}
+
+// sameStep says that b does to the same state what a has done. Every change that Marathon makes gives the app a new version.
+func sameStep(a, b plan.Step) bool {
+	return a.Key() == b.Key() && a.Seen.Equal(b.Seen) && a.From == b.From && slices.Equal(a.Cancel, b.Cancel)
 }
 
 func (r *Reconciler) tell(d Done) Done {

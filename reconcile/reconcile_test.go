@@ -513,6 +513,38 @@ func TestAMarathonThatCannotBeReachedIsAskedEverMoreSeldom(t *testing.T) {
 	})
 }
 
+// Marathon says yes and does nothing: a kill of what does not run, for one, is an empty plan each time.
+func TestAStepThatChangesNothingIsRepeatedEverMoreSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPool(t, 6)
+		posts := map[string]int{}
+		p.wire.disturb = func(_ int, r *http.Request, pass func() (*http.Response, error)) (*http.Response, error) {
+			if r.Method == http.MethodPost {
+				body := bodyOf(r)
+				posts[body]++
+				res := reply(201, "application/json", body)
+				res.Header.Set("X-Marathon-Leader", "http://marathon.test:8080")
+				res.Header.Set("Marathon-Deployment-Id", "6f9b3a3e-0000-4000-8000-000000000001")
+				return res, nil
+			}
+			return pass()
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		in := fleet(t, nil)
+		var last *reconcile.View
+		_ = p.reconciler(nil).Run(ctx, reconcile.Pace{}, func() *reconcile.Input { return &in }, nil, func(v *reconcile.View, _ []reconcile.Done) bool { last = v; return false })
+		for _, n := range posts {
+			if n < 6 || n > 30 {
+				t.Errorf("%d tries in an hour", n)
+			}
+		}
+		if why := last.Clusters[0].Plan.Reasons(); len(posts) == 0 || len(why) == 0 || !strings.Contains(why[0], "has changed nothing") {
+			t.Errorf("after %d kinds of writes the person on call reads %q", len(posts), why)
+		}
+	})
+}
+
 // A team's first commit has a mistake that keeps every master from starting; the next commit mends it, also if another
 // daemon has taken over meanwhile and the first one's deployment had to be cancelled by hand.
 func TestAMistakeInANewClustersFirstCommitIsMendedByTheNext(t *testing.T) {

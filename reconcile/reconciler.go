@@ -11,6 +11,7 @@ import (
 	"github.com/esfleet/esfleet/marathonsink/marathon"
 	"github.com/esfleet/esfleet/reconcile/esgate"
 	"github.com/esfleet/esfleet/reconcile/oplog"
+	"github.com/esfleet/esfleet/reconcile/plan"
 	"github.com/esfleet/esfleet/spec"
 )
 
@@ -80,6 +81,7 @@ type Reconciler struct {
 	settling  map[spec.ClusterID]settle           // clusters that rest: an answer was lost, a step refused
 	refused   map[string]string                   // steps that Marathon refuses for their content, by Step.Key
 	refusedOf string                              // the rendered content they belong to
+	last      map[spec.ClusterID]repeated         // the step that was done last in a cluster, and how often in a row
 	drained   map[spec.ClusterID]*drained         // nodes that are to leave and are seen empty
 }
 
@@ -99,6 +101,12 @@ type settle struct {
 	tries int // refused in a row
 }
 
+// repeated is a step that was done n times although nothing of what it was judged by has changed.
+type repeated struct {
+	step plan.Step
+	n    int
+}
+
 // New makes a Reconciler; it connects to nothing yet.
 func New(o Options) *Reconciler {
 	if o.Parallel == 0 {
@@ -108,7 +116,7 @@ func New(o Options) *Reconciler {
 		o.Settle = 15 * time.Second
 	}
 	return &Reconciler{opts: o, marathons: map[spec.MarathonName]*member{}, own: map[marathon.DeploymentID]time.Time{},
-		settling: map[spec.ClusterID]settle{}, refused: map[string]string{}, drained: map[spec.ClusterID]*drained{}}
+		settling: map[spec.ClusterID]settle{}, refused: map[string]string{}, drained: map[spec.ClusterID]*drained{}, last: map[spec.ClusterID]repeated{}}
 }
 
 // An Input is one commit's fleet and the store its files are read from.

@@ -1,6 +1,7 @@
 package render_test
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/sha512"
 	"encoding/hex"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -282,6 +284,37 @@ func TestAFailingPreRunStopsTheStartAndSaysWhy(t *testing.T) {
 		c, script := withPreRun(localCluster(t), "#!/bin/sh\necho first\necho 'the dictionary is missing' >&2\nexit 3\n")
 		b := newBootWith(t, path, c, spec.Data, m.URL, script)
 		b.mustFail(t, 70, "pre-run.sh failed with exit code 3 on 127.0.0.9: first the dictionary is missing")
+	})
+}
+
+// Marathon can take a node off the definition that it fails with only while the node runs.
+func TestANodeThatCannotStartStaysForAWhileAndEndsWhenItIsTold(t *testing.T) {
+	t.Parallel()
+	eachShell(t, func(t *testing.T, path string) {
+		m := newMarathon(t)
+		m.masters()
+		c, script := withPreRun(localCluster(t), "#!/bin/sh\nexit 3\n")
+		b := newBootWith(t, path, c, spec.Data, m.URL, script)
+		b.env["ESFLEET_LINGER"] = "600"
+		cmd := b.command(t.Context())
+		stderr, err := cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(stderr)
+		for lines.Scan() && !strings.Contains(lines.Text(), "pre-run.sh failed") {
+		}
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatalf("it did not stay: %v", err)
+		}
+		for lines.Scan() { // until the last of its processes has let go
+		}
+		if _ = cmd.Wait(); cmd.ProcessState.ExitCode() != 70 {
+			t.Errorf("ended with %d", cmd.ProcessState.ExitCode())
+		}
 	})
 }
 

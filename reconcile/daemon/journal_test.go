@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,10 +46,10 @@ func TestWhenTheLogCannotBeWrittenAnyMoreNothingIsDone(t *testing.T) {
 			t.Fatal(err)
 		}
 		w := &writes{next: sim.Transport()}
-		failed := 0
+		var failed atomic.Int32
 		c := Defaults()
 		c.State = filepath.Join(t.TempDir(), "state")
-		s, err := Open(t.Context(), c, Parts{LocalRepo: repo.Dir, MarathonTransport: w, ElasticsearchTransport: sim.Transport(), LogFailed: func() { failed++ }})
+		s, err := Open(t.Context(), c, Parts{LocalRepo: repo.Dir, MarathonTransport: w, ElasticsearchTransport: sim.Transport(), LogFailed: func() { failed.Add(1) }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,8 +64,8 @@ func TestWhenTheLogCannotBeWrittenAnyMoreNothingIsDone(t *testing.T) {
 			t.Fatal(err)
 		}
 		done := s.Reconciler.Act(t.Context(), s.Reconciler.Look(t.Context(), in))
-		if len(done) != 3 || failed != 3 {
-			t.Errorf("%d steps were due and %d failures told, want 3 each", len(done), failed)
+		if len(done) != 3 || failed.Load() != 3 {
+			t.Errorf("%d steps were due and %d failures told, want 3 each", len(done), failed.Load())
 		}
 		for _, d := range done {
 			if d.State != oplog.Refused || !strings.Contains(d.Why, "the operation log cannot be written") {

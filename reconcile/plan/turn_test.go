@@ -125,22 +125,29 @@ func TestANodeThatNobodyReachesIsNotRestarted(t *testing.T) {
 }
 
 // An instance that waits to be started again shows no definition. What the app's last failure was says something of that
-// instance only if it was its own.
-func TestADownInstanceHasItsTurnOnlyForItsOwnFailure(t *testing.T) {
-	for whose, want := range map[int]Verb{0: StopNode, 1: ""} {
-		w := standard().all()
-		app := w.app(spec.Data)
-		app.LastFailureVersion, app.LastFailureTask = configuredAt.Add(-time.Hour), app.Tasks[whose].ID
-		app.Tasks[0] = marathon.Task{ID: app.Tasks[0].ID, Host: app.Tasks[0].Host, State: "TASK_FAILED", LocalVolumes: []marathon.LocalVolume{{PersistenceID: "v"}}}
-		w.es.Nodes = slices.DeleteFunc(w.es.Nodes, func(n esgate.Node) bool { return n.Name == "data-host-0" })
-		w.facts.AskElasticsearch = true
-		var got Verb
-		p := w.plan()
-		if next := p.Next(); next != nil {
-			got = next.Verb
-		}
-		if got != want {
-			t.Errorf("the failure of task %d: %q is next, want %q", whose, got, want)
-		}
+// instance only if it was its own. Marathon stops nothing that does not run: the turn comes with the next start.
+func TestADownInstanceHasItsTurnForItsOwnFailureOnceItIsStartedAgain(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		whose  int
+		starts bool
+		want   string
+	}{
+		{"its own failure", 0, false, "waiting | wait tasks-not-ready | wait tasks-not-ready"},
+		{"its own failure, and it starts", 0, true, "converging | stop-node es-datanode | wait tasks-not-ready"},
+		{"another's failure", 1, false, "waiting | wait tasks-not-ready"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := standard().all()
+			app := w.app(spec.Data)
+			app.LastFailureVersion, app.LastFailureTask = configuredAt.Add(-time.Hour), app.Tasks[c.whose].ID
+			app.Tasks[0] = marathon.Task{ID: app.Tasks[0].ID, Host: app.Tasks[0].Host, State: "TASK_FAILED", LocalVolumes: []marathon.LocalVolume{{PersistenceID: "v"}}}
+			if c.starts {
+				app.Tasks[0].State, app.Tasks[0].Version = "TASK_STAGING", configuredAt.Add(-time.Hour).Format(time.RFC3339)
+			}
+			w.es.Nodes = slices.DeleteFunc(w.es.Nodes, func(n esgate.Node) bool { return n.Name == "data-host-0" })
+			w.facts.AskElasticsearch = true
+			expect(t, w.plan(), c.want)
+		})
 	}
 }

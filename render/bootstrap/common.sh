@@ -3,11 +3,19 @@
 say() { printf 'esfleet: %s\n' "$*" >&2; }
 
 # die CODE MESSAGE: the message is the task's last word; the code says the same to whoever sees only Marathon's
-# "Command exited with status".
+# "Command exited with status". A script that sets linger stays for so many seconds before it ends.
+linger=0
+sleeper=
 die() {
 	code=$1
 	shift
+	if [ "$linger" -gt 0 ]; then # who reads the message may end us at once, so all is ready before it
+		sleep "$linger" &
+		sleeper=$!
+		trap 'wake; exit "$code"' TERM INT
+	fi
 	say "$*"
+	[ -z "$sleeper" ] || wait "$sleeper"
 	exit "$code"
 }
 
@@ -91,7 +99,6 @@ listen_on() {
 }
 
 # pause SECONDS: a signal need not wait for its end. A trap that ends the script calls wake, so that nothing is left.
-sleeper=
 pause() {
 	sleep "$1" &
 	sleeper=$!

@@ -8,6 +8,10 @@ bundle=$sandbox/.esfleet
 . "$bundle/common.sh"
 . "$bundle/node.sh"
 
+# A node that cannot start ends only after a while. Marathon stops what runs and nothing else, and starts an instance of a
+# stateful app again with the definition it had: in these seconds esfleet takes it off that definition.
+linger=${ESFLEET_LINGER:-10}
+
 need awk sed sort grep id cp mv mkdir cat tail tee
 [ -n "${HOST:-}" ] || die 64 "HOST is not set; this script runs as a Marathon task"
 http_port=${PORT_HTTP:-${PORT0:-}}
