@@ -164,16 +164,17 @@ func forgetGateState(want, have map[string]any) {
 	}
 }
 
-// mixed finds tasks that still run an older definition. Never ask whether the versions differ: a scaling changes the
-// app's version and no task's.
+// mixed finds tasks that still run another definition than the one in force. Never ask whether the versions differ: a
+// scaling changes the app's version and no task's, and a change that was taken back makes a new version of an old definition.
 func (c *comparer) mixed(a *render.App, app *marathon.App) {
 	var old []marathon.TaskID
+	current := InForce(app, c.version)
 	for _, t := range app.Tasks {
 		if t.Version == "" {
 			continue // a suspended instance runs nothing
 		}
 		at, err := time.Parse(time.RFC3339, t.Version)
-		if err != nil || at.Before(app.LastConfigChange) {
+		if err != nil || !current(at) {
 			old = append(old, t.ID)
 		}
 	}

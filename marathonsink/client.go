@@ -34,6 +34,7 @@ type Client struct {
 
 	stateMu sync.Mutex
 	known   known
+	former  former
 }
 
 // New makes a client and sends nothing.

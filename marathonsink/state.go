@@ -11,9 +11,10 @@ import (
 
 // State reads everything that drift and plan may know, or fails: never half of it.
 //
-// It is one GET of the app list. Only if some app is in a deployment also one of the deployments, and only if an app of
-// ours lacks tasks also one of the queue (Queue is nil otherwise). All are answers of the same leader; a change in
-// between is an error of KindUnknown.
+// It is one GET of the app list. Only if some app is in a deployment also one of the deployments, only if an app of ours
+// lacks tasks also one of the queue (Queue is nil otherwise), and only for an app with older tasks one for each definition
+// that they run and that is not known yet (App.Former). All are answers of the same leader; a change in between is an error
+// of KindUnknown.
 //
 // Apps with the label esfleet.fleet are complete. Of others, which are foreign, only id, labels, instances, versions
 // and deployments are there; Doc and Tasks are nil.
@@ -43,6 +44,11 @@ func (c *Client) State(ctx context.Context, prev *marathon.State) (*marathon.Sta
 			return nil, err
 		}
 		s.Queue = list
+	}
+	for _, f := range r.fresh {
+		if err := c.readFormer(ctx, s.Leader, f.app); err != nil {
+			return nil, err
+		}
 	}
 	info, err := c.infoOf(ctx, s.Leader)
 	if err := sameLeader(s.Leader, info.answeredBy, err); err != nil {

@@ -23,6 +23,8 @@ type App struct {
 	// LastFailureVersion is the definition that the last failed task ran, LastFailureTask that task; zero if none failed.
 	LastFailureVersion time.Time
 	LastFailureTask    TaskID
+	// Former are the definitions of OlderVersions. A State has them; App does not.
+	Former []Former
 }
 
 // A Task is one instance as the task list shows it, suspended ones included.

@@ -77,7 +77,7 @@ const patience = 90 * time.Second
 // allCases lists every case, theme by theme.
 func allCases() []testCase {
 	return slices.Concat(writeCases, definitionCases, refusalCases, malformedCases, residentRefusalCases, arrayCases, lockCases, deploymentCases, taskCases,
-		suspendedCases, rollCases, rollTrapCases, commitCases, turnCases,
+		suspendedCases, rollCases, rollTrapCases, commitCases, turnCases, takenBackCases,
 		placementCases, agentCases, leaderCases, readCases, queueCases, eventCases, groupCases, podCases, standbyCases, guardedCases)
 }
 

@@ -29,7 +29,9 @@ type slot struct {
 	node     string // the Elasticsearch node's name
 	up       bool   // runs and is healthy
 	down     bool   // holds its volume and does not run: it was stopped, or waits to be started again
-	old      bool   // runs, or failed with, an older definition
+	old      bool   // runs, or failed with, another definition than the one in force, or must be restarted with it anyhow
+	same     bool   // runs, or failed with, the definition in force under an older version
+	wanted   bool   // runs what git wants under an older version
 }
 
 // declared is how many nodes git wants of the role.
@@ -86,6 +88,7 @@ func givenUp(declared *spec.Cluster, live *marathon.App, s slot) bool {
 // come after it. Each part says whether it has found something to do or to wait for; then nothing after it may happen.
 func (m *maker) evolve() {
 	m.addOlderGenerations()
+	m.compareVersions()
 	if len(m.roles) == 0 || m.recorded() == "" {
 		return
 	}

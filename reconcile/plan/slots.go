@@ -82,7 +82,7 @@ func (m *maker) stateOf(r *role, s *slot) SlotState {
 		return SlotDraining
 	case leaving:
 		return SlotLeaving
-	case s.up && (s.old || r.updates()):
+	case s.up && m.turns(r, s, r.updates()):
 		return SlotOld
 	case s.up:
 		return SlotCurrent

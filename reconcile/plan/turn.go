@@ -117,7 +117,7 @@ func (m *maker) turnStep(p place, t *esgate.Touch) Step {
 
 // queue are the slots that run an older definition, in the order of their turns: first one that is down anyway, so that a
 // mistake can be mended; then data nodes by name, masters by name, and the elected master last of all. All slots of roles
-// about to be committed count as older.
+// about to be committed count as older, but for those that run what git wants already.
 func (m *maker) queue(committing ...*role) []place {
 	var out []place
 	for i := range m.roles {
@@ -126,7 +126,7 @@ func (m *maker) queue(committing ...*role) []place {
 			continue
 		}
 		for j := range r.slots {
-			if s := &r.slots[j]; (s.old || slices.Contains(committing, r)) && !m.isLeaving(*s) {
+			if s := &r.slots[j]; m.turns(r, s, slices.Contains(committing, r)) && !m.isLeaving(*s) {
 				out = append(out, place{r, s})
 			}
 		}
@@ -155,12 +155,12 @@ func (m *maker) queue(committing ...*role) []place {
 func (m *maker) soaks(next place) bool {
 	c := m.want.Spec.Rollout
 	data := m.dataRole()
-	if data == nil || c.Canary == 0 || !next.slot.up {
+	if data == nil || c.Canary == 0 || !next.slot.up || next.slot.same || takenBack(data, next.slot) {
 		return false
 	}
 	current, youngest := 0, time.Time{}
 	for _, s := range data.slots {
-		if s.old || s.down {
+		if s.old && !s.same || s.down {
 			continue
 		}
 		current++

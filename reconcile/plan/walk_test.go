@@ -147,7 +147,7 @@ func (k *walk) take(s *Step) {
 			if n := d["instances"]; n != a.Instances {
 				k.t.Errorf("a commit changes %s from %d to %v instances", id, a.Instances, n)
 			}
-			a.Version, a.LastConfigChange = k.facts.Now, k.facts.Now
+			k.redefine(a, d)
 			k.changes = slices.DeleteFunc(k.changes, func(x drift.Difference) bool { return x.App == id && x.Class == drift.Update })
 		}
 		gate := k.app(spec.Gate)
@@ -197,6 +197,16 @@ func (k *walk) take(s *Step) {
 		delete(k.facts.Marathon.Apps, s.App)
 	default:
 		k.t.Fatalf("%s is no step of a running cluster", s.Verb)
+	}
+}
+
+// redefine puts a document's environment in force; one without is another than any before. Marathon keeps what there was.
+func (k *walk) redefine(a *marathon.App, doc marathon.Doc) {
+	a.Former = append([]marathon.Former{{From: a.LastConfigChange, To: k.facts.Now.Add(-time.Nanosecond), Doc: a.Doc}}, a.Former...)
+	a.Version, a.LastConfigChange = k.facts.Now, k.facts.Now
+	a.Doc = maps.Clone(a.Doc)
+	if a.Doc["env"] = doc["env"]; doc["env"] == nil {
+		a.Doc["env"] = map[string]any{"AT": stamp(k.facts.Now)}
 	}
 }
 

@@ -46,6 +46,38 @@ func TestALookAtAnUnchangedFleetIsOneGETAndNoAllocationPerApp(t *testing.T) {
 	}
 }
 
+// A change that was taken back leaves most nodes under an older version for good. What that version says is asked once.
+func TestAFleetWhoseChangesWereTakenBackRestsLikeAnyOther(t *testing.T) {
+	in := parse(t, "c1", files(small), nil)
+	w := newWorld(t, in)
+	for _, id := range w.ids {
+		if id.Name() == spec.Data.AppName() {
+			w.edit(t, id, func(app map[string]any) {
+				app["version"], app["versionInfo"] = "2099-01-01T00:00:00.000Z", map[string]any{"lastConfigChangeAt": "2099-01-01T00:00:00.000Z"}
+			})
+		}
+	}
+	r := reconcilerOver(w)
+	if v := r.Look(t.Context(), in); !v.Converged() || !v.Report().Empty() {
+		t.Errorf("not converged: %v", unconverged(v))
+	}
+	if got := w.others.Load(); got != small+1 || w.writes.Load() != 0 { // the version of Marathon, and of each cluster's data nodes
+		t.Errorf("%d other reads, %d writes", got, w.writes.Load())
+	}
+	lists, others := w.lists.Load(), w.others.Load()
+	for range 3 {
+		r.Look(t.Context(), in)
+	}
+	if w.lists.Load()-lists != 3 || w.others.Load() != others {
+		t.Errorf("3 looks: %d lists, %d other reads", w.lists.Load()-lists, w.others.Load()-others)
+	}
+	// Something else about a node is news, and its cluster is read again; what its version says is known.
+	w.edit(t, "/g000/c00005/es-datanode", func(app map[string]any) { app["lastTaskFailure"] = map[string]any{"message": "x"} })
+	if v := r.Look(t.Context(), in); !v.Converged() || w.others.Load() != others {
+		t.Errorf("%d other reads, not converged %v", w.others.Load()-others, unconverged(v))
+	}
+}
+
 func TestACommitRendersOnlyTheClusterThatItChanges(t *testing.T) {
 	fs, cache := files(small), &spec.Cache{}
 	in := parse(t, "c1", fs, cache)

@@ -295,8 +295,30 @@ func (w *world) answer(r *http.Request, res *http.Response) io.Reader {
 	if i, ok := w.at[marathon.AppID(strings.TrimPrefix(r.URL.Path, "/v2/apps"))]; ok {
 		return io.MultiReader(strings.NewReader(`{"app":`), bytes.NewReader(w.spans[i]), strings.NewReader(`}`))
 	}
+	if path, version, ok := strings.Cut(r.URL.Path, "/versions/"); ok {
+		if i, ok := w.at[marathon.AppID(strings.TrimPrefix(path, "/v2/apps"))]; ok {
+			return bytes.NewReader(asOf(w.spans[i], version))
+		}
+	}
 	res.StatusCode, res.Status = http.StatusNotFound, "404 Not Found"
 	return strings.NewReader(`{"message":"no such app"}`)
+}
+
+// asOf is an app as it was in an older version, which said the same.
+func asOf(span []byte, version string) []byte {
+	var app map[string]any
+	dec := json.NewDecoder(bytes.NewReader(span))
+	dec.UseNumber()
+	if err := dec.Decode(&app); err != nil {
+		panic(err) // it was made here
+	}
+	delete(app, "tasks")
+	app["version"], app["versionInfo"] = version, map[string]any{"lastConfigChangeAt": version}
+	b, err := json.Marshal(app)
+	if err != nil {
+		panic(err)
+	}
+	return b
 }
 
 // ServeHTTP is the same over a socket: http.Handler.
