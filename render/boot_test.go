@@ -204,7 +204,7 @@ func newBootWith(t testing.TB, path string, c *spec.Cluster, component spec.Comp
 	b := &boot{sandbox: openDir(t), cmd: app.Doc["cmd"].(string), env: map[string]string{
 		"PATH": path, "HOST": "127.0.0.9", "PORT0": "31000", "PORT1": "31001",
 		"MARATHON_APP_ID": string(app.ID), "MESOS_SANDBOX": "/no/such/folder/in/a/process",
-		"MESOS_TASK_ID": "search_logs_es-master.instance-00000001-0000-4000-8000-000000000000._app.3",
+		"MESOS_TASK_ID":  "search_logs_es-master.instance-00000001-0000-4000-8000-000000000000._app.3",
 		"ESFLEET_LINGER": "0",
 	}}
 	for k, v := range app.Doc["env"].(map[string]any) {
