@@ -73,7 +73,7 @@ func (s *Sim) startHealthChecks(in *instance) {
 
 // probe runs ask outside the lock, and then, locked, its result.
 func (s *Sim) probe(timeout time.Duration, parent context.Context, ask func(context.Context) error, then func(error)) {
-	s.wg.Go(func() {
+	s.crew.do(s.ctx, func() {
 		ctx, cancel := context.WithTimeout(parent, timeout)
 		err := ask(ctx)
 		cancel()

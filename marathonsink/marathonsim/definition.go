@@ -6,8 +6,10 @@ import (
 	"math"
 	"sort"
 	"strconv"
+	"sync"
 
 	"github.com/esfleet/esfleet/marathonsink/marathon"
+	"github.com/esfleet/esfleet/marathonsink/marathonsim/jsontree"
 )
 
 // A definition is one version of an app. It is never changed after it was made.
@@ -15,6 +17,8 @@ type definition struct {
 	doc                              map[string]any // normalised, without version and versionInfo
 	spec                             appSpec        // the same, for what the Sim itself acts on
 	version, lastScaling, lastConfig string
+
+	wire func() map[string]jsontree.Raw // doc's members as bytes
 }
 
 // appSpec is the part of an app that the Sim acts on.
@@ -121,7 +125,7 @@ func (a *appSpec) resident() bool { return len(a.volumes()) > 0 }
 
 // newDefinition reads the spec out of a normalised document.
 func newDefinition(doc map[string]any) (*definition, error) {
-	d := &definition{doc: doc}
+	d := &definition{doc: doc, wire: sync.OnceValue(func() map[string]jsontree.Raw { return members(doc) })}
 	b, err := json.Marshal(doc)
 	if err != nil {
 		return nil, err
@@ -129,10 +133,18 @@ func newDefinition(doc map[string]any) (*definition, error) {
 	return d, json.Unmarshal(b, &d.spec)
 }
 
+func members(doc map[string]any) map[string]jsontree.Raw {
+	out := make(map[string]jsontree.Raw, len(doc))
+	for k, v := range doc {
+		out[k], _ = jsontree.Marshal(v) // a normalised document always marshals
+	}
+	return out
+}
+
 // full is the document as GET shows it, without tasks and counts.
 func (d *definition) full() map[string]any {
-	out := make(map[string]any, len(d.doc)+8)
-	for k, v := range d.doc {
+	out := make(map[string]any, len(d.doc)+16)
+	for k, v := range d.wire() {
 		out[k] = v
 	}
 	out["version"] = d.version

@@ -35,7 +35,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	case isTask:
 		return nil, fmt.Errorf("dial tcp %s: %w", host, errRefused)
 	}
-	return roundTrip(t.sim.member(host), r, t.sim.ctx)
+	return t.sim.roundTrip(t.sim.member(host), r, t.sim.ctx)
 }
 
 // isAgentAddress says whether a host:port lies on an agent: nothing but tasks answers there.
@@ -49,9 +49,35 @@ func (s *Sim) isAgentAddress(hostport string) bool {
 	return false
 }
 
+// A crew runs what would else need a goroutine each: a new one's stack has to grow, in every answer, to where the last one's
+// had been.
+type crew struct {
+	work chan func() // taken only by one who is idle
+	wg   sync.WaitGroup
+}
+
+// do runs fn beside the caller. Whoever runs it is there for others until ctx ends.
+func (c *crew) do(ctx context.Context, fn func()) {
+	select {
+	case c.work <- fn:
+		return
+	default:
+	}
+	c.wg.Go(func() {
+		for {
+			fn()
+			select {
+			case fn = <-c.work:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+}
+
 // roundTrip lets a handler answer a request. The answer begins when the handler first writes; its body ends with the
 // handler, with the request's context or with life.
-func roundTrip(h http.Handler, r *http.Request, life context.Context) (*http.Response, error) {
+func (s *Sim) roundTrip(h http.Handler, r *http.Request, life context.Context) (*http.Response, error) {
 	ctx, cancel := context.WithCancel(r.Context())
 	stop := context.AfterFunc(life, cancel)
 	in := r.Clone(ctx)
@@ -64,11 +90,11 @@ func roundTrip(h http.Handler, r *http.Request, life context.Context) (*http.Res
 	in.RequestURI = r.URL.RequestURI()
 	in.RemoteAddr = "127.0.0.1:1"
 	out := &answer{header: http.Header{}, begun: make(chan struct{}), wake: make(chan struct{}, 1), cancel: cancel}
-	go func() {
+	s.crew.do(s.ctx, func() {
 		defer stop()
 		defer in.Body.Close()
 		out.finish(serve(h, out, in))
-	}()
+	})
 	select {
 	case <-out.begun:
 	case <-ctx.Done():

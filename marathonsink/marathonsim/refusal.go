@@ -1,9 +1,10 @@
 package marathonsim
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
+
+	"github.com/esfleet/esfleet/marathonsink/marathonsim/jsontree"
 )
 
 // A refusal is an answer that is not a success.
@@ -80,7 +81,7 @@ func (s *Sim) write(w http.ResponseWriter, res *result, bad *refusal) {
 		w.WriteHeader(status)
 		return
 	}
-	b, err := json.Marshal(body)
+	b, err := jsontree.Marshal(body)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return

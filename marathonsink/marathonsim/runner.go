@@ -179,7 +179,7 @@ func (p *simProcess) Do(r *http.Request) (*http.Response, error) {
 	if err := p.Connect(r.Context(), 0); err != nil {
 		return nil, fmt.Errorf("dial tcp %s: %w", r.URL.Host, err)
 	}
-	return roundTrip(p.program, r, p.ctx)
+	return p.sim.roundTrip(p.program, r, p.ctx)
 }
 
 func (p *simProcess) Exec(ctx context.Context, cmd string) error {

@@ -19,7 +19,8 @@ type Sim struct {
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
-	wg   sync.WaitGroup // every goroutine the Sim started
+	wg   sync.WaitGroup // every goroutine the Sim started, but for the crew
+	crew crew           // answers and probes
 
 	mu       sync.Mutex
 	isClosed bool
@@ -78,7 +79,7 @@ func New(opt Options) *Sim {
 		rng:  rand.New(rand.NewPCG(opt.Seed, 0x6573666c656574)),
 		apps: map[marathon.AppID]*app{}, groups: map[marathon.AppID]*group{}, pods: map[marathon.AppID]*pod{},
 		history: map[marathon.AppID][]*definition{}, listeners: map[string]*instance{},
-		nextService: 10000,
+		nextService: 10000, crew: crew{work: make(chan func())},
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	if s.opt.Runner == nil {
@@ -126,6 +127,7 @@ func (s *Sim) Close() {
 		c.Close()
 	}
 	s.wg.Wait()
+	s.crew.wg.Wait()
 }
 
 // do runs fn locked, and lets deployments and offers react to it.

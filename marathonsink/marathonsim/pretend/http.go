@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/esfleet/esfleet/marathonsink/marathonsim/jsontree"
 )
 
 // obj is a JSON object.
@@ -126,20 +128,13 @@ func (x *call) reply(w http.ResponseWriter, a answer, cut bool) {
 }
 
 func (x *call) encode(a answer) []byte {
-	b, err := json.Marshal(a.body)
+	body := a.body
+	if paths := words(x.q.Get("filter_path")); len(paths) > 0 && a.code < 300 {
+		body = filter(body, paths)
+	}
+	b, err := jsontree.Marshal(body)
 	if err != nil {
 		panic(err) // every body is made of maps, lists and text
-	}
-	if paths := words(x.q.Get("filter_path")); len(paths) > 0 && a.code < 300 {
-		var v any
-		d := json.NewDecoder(bytes.NewReader(b))
-		d.UseNumber()
-		if err := d.Decode(&v); err != nil {
-			panic(err)
-		}
-		if b, err = json.Marshal(filter(v, paths)); err != nil {
-			panic(err)
-		}
 	}
 	return append(b, '\n')
 }
@@ -178,8 +173,28 @@ func keep(v any, paths [][]string) any {
 		if len(out) > 0 {
 			return out
 		}
+	case nil, string, bool, int, int64, float64, []string:
+	default:
+		return keep(plain(v), paths)
 	}
 	return nil
+}
+
+// plain is a value of a type that filter does not know, as its JSON says.
+func plain(v any) (out any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // as in encode
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	if err := d.Decode(&out); err != nil {
+		panic(err)
+	}
+	if _, scalar := out.(json.Number); scalar {
+		return nil // no path leads into it
+	}
+	return out
 }
 
 func keepKey(key string, v any, paths [][]string) any {

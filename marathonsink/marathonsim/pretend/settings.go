@@ -145,6 +145,9 @@ func words(s string) []string {
 // matches says whether a name is in a list with wildcards.
 func matches(list []string, name string) bool {
 	return slices.ContainsFunc(list, func(p string) bool {
+		if !strings.ContainsAny(p, `*?[\`) {
+			return p == name
+		}
 		ok, _ := path.Match(p, name)
 		return ok
 	})
