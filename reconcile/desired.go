@@ -22,7 +22,7 @@ var DefaultTarget = marathon.Version{Major: 1, Minor: 11, Patch: 24}
 // Render makes every cluster's Desired for the versions of their Marathons; a Marathon without an entry in versions is
 // taken as DefaultTarget. A cluster that cannot be rendered is in errs, and in no list.
 func Render(in Input, versions map[spec.MarathonName]marathon.Version) (out []*render.Desired, errs map[spec.ClusterID]error) {
-	var ds desires
+	ds := desires{render: render.Cluster}
 	ds.follow(in, versions, func(*wanted) {})
 	errs = map[spec.ClusterID]error{}
 	for _, w := range ds.list {
@@ -35,12 +35,14 @@ func Render(in Input, versions map[spec.MarathonName]marathon.Version) (out []*r
 	return out, errs
 }
 
-func renderOne(c *spec.Cluster, blobs snapshot.Blobs, t *render.Target) (*render.Desired, error) {
-	d, err := render.Cluster(c, blobs, *t)
-	if err != nil {
-		return nil, fmt.Errorf("render %s: %w", c.ID, err)
+// A Renderer is render.Cluster or gives what that would give. What it gives is not modified.
+type Renderer func(*spec.Cluster, snapshot.Blobs, render.Target) (*render.Desired, error)
+
+// fill renders w afresh.
+func (ds *desires) fill(w *wanted, blobs snapshot.Blobs) {
+	if w.full, w.err = ds.render(w.cluster, blobs, *w.target); w.err != nil {
+		w.err = fmt.Errorf("render %s: %w", w.cluster.ID, w.err)
 	}
-	return d, nil
 }
 
 func targetOf(m spec.Marathon, versions map[spec.MarathonName]marathon.Version) *render.Target {
@@ -87,6 +89,7 @@ func appIDs(d *render.Desired) []marathon.AppID {
 // desires are what git wants of all clusters. A cluster is rendered when it, or its Marathon's version, has changed, and
 // when it no longer rests.
 type desires struct {
+	render  Renderer
 	fleet   *spec.Fleet
 	targets map[spec.MarathonName]*render.Target
 	list    []*wanted // in the order of git: sorted by id
@@ -111,7 +114,7 @@ func (ds *desires) follow(in Input, versions map[spec.MarathonName]marathon.Vers
 		return
 	}
 	inParallel(missing, func(w *wanted) {
-		if w.full, w.err = renderOne(w.cluster, in.Blobs, w.target); w.err == nil {
+		if ds.fill(w, in.Blobs); w.err == nil {
 			w.digest = digestOf(w.full)
 			rendered(w)
 		}
@@ -122,7 +125,7 @@ func (ds *desires) follow(in Input, versions map[spec.MarathonName]marathon.Vers
 // replace keeps of the clusters before those that are the same.
 func (ds *desires) replace(f *spec.Fleet, targets map[spec.MarathonName]*render.Target) {
 	before := ds.byID
-	*ds = desires{fleet: f, targets: targets, byID: map[spec.ClusterID]*wanted{}}
+	*ds = desires{render: ds.render, fleet: f, targets: targets, byID: map[spec.ClusterID]*wanted{}}
 	for _, g := range f.Groups {
 		for _, c := range g.Clusters {
 			w := before[c.ID]

@@ -209,7 +209,7 @@ func (r *Reconciler) viewOf(in Input, w *wanted, states map[spec.MarathonName]*m
 	}
 	if w.rest != nil { // it came to rest in this very look, when its orphans were not known yet
 		w.rest = nil
-		if w.full, w.err = renderOne(w.cluster, in.Blobs, w.target); w.err != nil {
+		if r.desired.fill(w, in.Blobs); w.err != nil {
 			return looked{w: w, view: ClusterView{ID: id, Plan: unknownPlan(id, "not-rendered", w.err.Error())}}
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/esfleet/esfleet/reconcile/esgate"
 	"github.com/esfleet/esfleet/reconcile/oplog"
 	"github.com/esfleet/esfleet/reconcile/plan"
+	"github.com/esfleet/esfleet/render"
 	"github.com/esfleet/esfleet/spec"
 )
 
@@ -58,6 +59,9 @@ type Options struct {
 	Elasticsearch Elasticsearch
 	Journal       Journal
 	Log           *slog.Logger
+	// Render makes a cluster's apps; nil means render.Cluster. Who lets many reconcilers look at the same commits may
+	// remember what it gave.
+	Render Renderer
 	// Listener hears of every step's end; it can delay nothing and stop nothing. May be nil.
 	Listener func(Done)
 	// Parallel bounds how many clusters are changed at once; 0 means 8.
@@ -115,7 +119,10 @@ func New(o Options) *Reconciler {
 	if o.Settle == 0 {
 		o.Settle = 15 * time.Second
 	}
-	return &Reconciler{opts: o, marathons: map[spec.MarathonName]*member{}, own: map[marathon.DeploymentID]time.Time{},
+	if o.Render == nil {
+		o.Render = render.Cluster
+	}
+	return &Reconciler{opts: o, desired: desires{render: o.Render}, marathons: map[spec.MarathonName]*member{}, own: map[marathon.DeploymentID]time.Time{},
 		settling: map[spec.ClusterID]settle{}, refused: map[string]string{}, drained: map[spec.ClusterID]*drained{}, last: map[spec.ClusterID]repeated{}}
 }
 

@@ -17,7 +17,7 @@ import (
 
 // TestMain trades memory for time: what a history leaves behind is small.
 func TestMain(m *testing.M) {
-	debug.SetGCPercent(400)
+	debug.SetGCPercent(1000)
 	os.Exit(m.Run())
 }
 

@@ -2,15 +2,12 @@ package world
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
 	"log/slog"
-	"maps"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/esfleet/esfleet/marathonsink"
@@ -56,7 +53,7 @@ func (w *World) start() *daemon {
 		Connect: func(spec.Marathon) (reconcile.Marathon, error) {
 			return marathonsink.New(marathonsink.Options{URLs: []string{"http://marathon.test:8080"}, Transport: d})
 		},
-		Elasticsearch: esclient.New(d, 0), Journal: &w.Law.journal, Log: slog.New(slog.DiscardHandler), Actor: "test",
+		Elasticsearch: esclient.New(d, 0), Journal: &w.Law.journal, Render: parsed.render, Log: slog.New(slog.DiscardHandler), Actor: "test",
 	})
 	w.Law.journal.daemon = d
 	return d
@@ -174,11 +171,3 @@ func hear(res *http.Response) ([]byte, error) {
 type brokenOff struct{ err error }
 
 func (b brokenOff) Read([]byte) (int, error) { return 0, b.err }
-
-func contentKey(files map[string]string) [32]byte {
-	h := sha256.New()
-	for _, path := range slices.Sorted(maps.Keys(files)) {
-		_, _ = fmt.Fprintf(h, "%d %s %d %s", len(path), path, len(files[path]), files[path])
-	}
-	return [32]byte(h.Sum(nil))
-}

@@ -9,13 +9,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/esfleet/esfleet/gitsrc/snapshot"
 	"github.com/esfleet/esfleet/marathonsink/marathon"
 	"github.com/esfleet/esfleet/marathonsink/marathonsim"
 	"github.com/esfleet/esfleet/marathonsink/marathonsim/pretend"
 	"github.com/esfleet/esfleet/reconcile"
 	"github.com/esfleet/esfleet/reconcile/plan"
-	"github.com/esfleet/esfleet/spec"
 )
 
 // T is what a World needs of a *testing.T.
@@ -134,28 +132,18 @@ func (w *World) Write(path, text string) {
 	w.input = nil
 }
 
-// inputs are parsed commits by their content: runs that differ in a fault have the same commits.
-var inputs sync.Map
-
 // Input is what git holds now.
 func (w *World) Input() reconcile.Input {
 	w.T.Helper()
 	if w.input == nil {
-		key := contentKey(w.Files)
-		if known, ok := inputs.Load(key); ok {
-			w.input = known.(*reconcile.Input)
-		} else {
-			s := snapshot.FromMap("commit", w.Files)
-			f, problems := spec.Parse(s, nil)
-			switch {
-			case f != nil:
-				w.input = &reconcile.Input{Fleet: f, Blobs: s}
-				inputs.Store(key, w.input)
-			case w.Lenient && w.last != nil:
-				w.input = w.last
-			default:
-				w.T.Fatalf("problems: %v", problems)
-			}
+		input, problems := parsed.commit(w.Files)
+		switch {
+		case input != nil:
+			w.input = input
+		case w.Lenient && w.last != nil:
+			w.input = w.last
+		default:
+			w.T.Fatalf("problems: %v", problems)
 		}
 		w.last = w.input
 	}
