@@ -3,6 +3,7 @@ package marathonsink
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -25,6 +26,7 @@ type Client struct {
 	timeout     time.Duration
 	maxBody     int64
 	log         *slog.Logger
+	spread      func(time.Duration) time.Duration
 
 	// preferred is the index in urls of the member that answered last: the next call begins there.
 	preferred atomic.Int32
@@ -49,6 +51,9 @@ func New(o Options) (*Client, error) {
 	}
 	if c.maxBody <= 0 {
 		c.maxBody = defaultMaxBody
+	}
+	if c.spread = o.Spread; c.spread == nil {
+		c.spread = rand.N[time.Duration]
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)

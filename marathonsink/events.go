@@ -3,7 +3,6 @@ package marathonsink
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"mime"
 	"net/http"
 	"net/url"
@@ -66,7 +65,7 @@ func (c *Client) follow(ctx context.Context, types []string, offer func(Event)) 
 			backoff = minBackoff
 		}
 		at = (at + 1) % len(c.urls)
-		pause := backoff/2 + rand.N(backoff) // half to one and a half: many clients lose the same leader at once
+		pause := backoff/2 + c.spread(backoff) // half to one and a half: many clients lose the same leader at once
 		c.log.Info("event stream ended, reconnecting", "error", err, "pause", pause, "next", c.urls[at].String())
 		select {
 		case <-ctx.Done():

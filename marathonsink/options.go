@@ -26,6 +26,8 @@ type Options struct {
 	MaxBody int64
 	// Logger gets one debug line a call, without bodies, queries and credentials. nil is silent.
 	Logger *slog.Logger
+	// Spread draws from [0, d) how much longer a lost stream of events is left alone; nil draws at random.
+	Spread func(d time.Duration) time.Duration
 }
 
 const (

@@ -16,6 +16,8 @@ type Pace struct {
 	Soon time.Duration
 	// Watch is the longest time between two questions to a cluster that rests. 0 means 5 minutes.
 	Watch time.Duration
+	// Spread draws from [0, d), by which many daemons do not ask at the same moment; nil draws at random.
+	Spread func(d time.Duration) time.Duration
 }
 
 func (p Pace) orDefault() Pace {
@@ -30,6 +32,9 @@ func (p Pace) orDefault() Pace {
 	}
 	if p.Watch == 0 {
 		p.Watch = 5 * time.Minute
+	}
+	if p.Spread == nil {
+		p.Spread = rand.N[time.Duration] //nolint:gosec // not a secret
 	}
 	return p
 }
@@ -60,18 +65,18 @@ func (r *Reconciler) Run(ctx context.Context, p Pace, input func() *Input, wake 
 				pause = p.Busy
 			}
 		}
-		if err := sleep(ctx, jitter(pause), wake, p.Soon); err != nil {
+		if err := sleep(ctx, p.jitter(pause), wake, p.Soon); err != nil {
 			return err
 		}
 	}
 }
 
-// jitter spreads looks so that many daemons do not ask at the same moment.
-func jitter(d time.Duration) time.Duration {
+// jitter moves a pause by up to a tenth, unless it is short.
+func (p Pace) jitter(d time.Duration) time.Duration {
 	if d < time.Second {
 		return d
 	}
-	return d - d/10 + time.Duration(rand.Int64N(int64(d/5))) //nolint:gosec // not a secret
+	return d - d/10 + p.Spread(d/5)
 }
 
 // sleep waits for d or a wake. What comes within calm of a wake is taken together with it: a deployment makes dozens of

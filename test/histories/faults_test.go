@@ -19,12 +19,18 @@ var faults = map[kind]func(l *life, e event) (end func()){
 	"daemon: killed as it starts": func(l *life, e event) func() { l.w.Die(); l.w.DieAt(1+e.n%4, world.Moment(e.n%3)); return nil },
 	"daemon: dies at rest":        func(l *life, _ event) func() { l.w.Die(); return nil },
 	"daemon: stands still":        func(l *life, e event) func() { l.w.Pause(e.span); return nil },
-	"daemon: journal full": func(l *life, _ event) func() {
-		l.w.JournalFull = true
-		return func() { l.w.JournalFull = false }
+	"daemon: a second one":        func(l *life, _ event) func() { return l.w.Live() },
+	"daemon: its clock jumps": func(l *life, e event) func() {
+		l.w.ClockJumps([]time.Duration{time.Hour, -time.Hour, 40 * time.Second, -40 * time.Second}[e.n%4])
+		return func() { l.w.ClockJumps(0) }
 	},
-	"events: lost":    func(l *life, e event) func() { l.sleepy = time.Now().Add(e.span); return nil },
-	"events: doubled": func(l *life, e event) func() { l.hasty = 3; return nil },
+	"journal: full": func(l *life, _ event) func() {
+		l.w.FillJournal(true)
+		return func() { l.w.FillJournal(false) }
+	},
+	"journal: lost":            func(l *life, _ event) func() { l.w.Die(); l.w.LoseJournal(); return nil },
+	"journal: torn":            func(l *life, e event) func() { l.w.Die(); l.w.TearJournal(int64(1 + e.n*400)); return nil },
+	"events: none for a while": func(l *life, e event) func() { l.w.Deafen(e.span); return nil },
 
 	"hand: edits an app": func(l *life, _ event) func() {
 		return l.hand(http.MethodPut, "/v2/apps/g/c/discovery", `{"env":{"HAND":"made"}}`)

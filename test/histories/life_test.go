@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,13 +22,14 @@ func init() { order = slices.Sorted(maps.Keys(faults)) } // the functions lead b
 
 // A life is one history being lived.
 type life struct {
-	w      *world.World
-	wish   wish
-	past   []wish
-	ends   []func() // of what still lasts
-	sleepy time.Time
-	hasty  int
+	w    *world.World
+	stop func()   // of the daemon
+	more []func() // of others
+	wish wish
+	past []wish
 
+	mu       sync.Mutex // what happens at its time happens beside the daemon
+	ends     []func()   // of what still lasts
 	happened map[kind]int
 	commits  int
 }
@@ -52,9 +55,14 @@ func live(t *testing.T, s script) (r result) {
 		opt := marathonsim.Options{Version: s.version, Agents: marathonsim.DefaultAgents(agents), Seed: s.seed}
 		w := world.New(t, world.Options{Marathon: opt, Files: s.first.files(), Seed: s.seed, Indices: []pretend.Index{{Name: "orders", Primaries: 2, Replicas: 1, Bytes: 64 << 20}}})
 		w.Lenient = true
+		if slices.ContainsFunc(s.events, func(e event) bool { return strings.HasPrefix(string(e.kind), "journal: ") }) {
+			w.LogFolder = t.TempDir()
+		}
 		l := &life{w: w, wish: s.first, past: []wish{s.first}, happened: map[kind]int{}}
-		if v := w.Settle(); !v.Converged() {
-			w.Law.Breaks("nothing has happened, and it is not created:\n%s", world.Table(v))
+		l.stop = w.Live()
+		defer func() { l.stop() }()
+		if v := w.Converged(time.Hour); v == nil {
+			w.Law.Breaks("nothing has happened, and it is not created")
 			r.broken = w.Law.Broken()
 			return
 		}
@@ -62,12 +70,13 @@ func live(t *testing.T, s script) (r result) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.Way = faulty
+		w.Through(faulty)
 		w.Law.StaleReads = slices.ContainsFunc(s.faults, func(f marathonsim.Fault) bool { return f.Kind == marathonsim.StaleReads })
 		l.through(s)
 		faulty.Calm()
 		l.calm()
 		l.end()
+		l.stop()
 		for k, n := range faulty.Happened() {
 			l.happened["marathon: "+kind(k)] += n
 		}
@@ -80,80 +89,73 @@ func live(t *testing.T, s script) (r result) {
 // through lets everything happen.
 func (l *life) through(s script) {
 	start := time.Now()
-	commits := s.events[:0:0]
 	for _, e := range s.events {
-		begin, isFault := faults[e.kind]
-		if !isFault {
-			commits = append(commits, e)
-			continue
+		if begin, isFault := faults[e.kind]; isFault {
+			time.AfterFunc(e.at, func() { l.fault(e, begin) })
 		}
-		time.AfterFunc(e.at, func() {
-			l.happened[e.kind]++
-			end := begin(l, e)
-			l.w.Law.Keep()
-			if end == nil {
-				return
-			}
-			over := false
-			once := func() {
-				if !over {
-					over = true
-					end()
-					l.w.Law.Keep()
-				}
-			}
-			l.ends = append(l.ends, once)
-			time.AfterFunc(e.span, once)
-		})
 	}
-	for time.Since(start) < length {
-		for len(commits) > 0 && time.Since(start) >= commits[0].at {
-			l.happened[commits[0].kind]++
-			l.commit(commits[0])
-			commits = commits[1:]
+	for _, e := range s.events {
+		if faults[e.kind] == nil {
+			time.Sleep(time.Until(start.Add(e.at)))
+			l.count(e.kind)
+			l.commit(e)
 		}
-		_, done := l.w.Turn()
-		l.rest(world.Pace(done))
 	}
-	time.Sleep(length / 4) // what began late has ended
+	time.Sleep(time.Until(start.Add(length + length/4))) // what began late has ended
 }
 
-// rest waits for the next look, longer or not at all where an event is lost or doubled.
-func (l *life) rest(d time.Duration) {
-	switch {
-	case l.hasty > 0:
-		l.hasty--
-	case time.Now().Before(l.sleepy):
-		time.Sleep(time.Until(l.sleepy))
-	default:
-		time.Sleep(d)
+func (l *life) count(k kind) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.happened[k]++
+}
+
+// fault lets one happen, and end at its time or when calm comes.
+func (l *life) fault(e event, begin func(*life, event) func()) {
+	l.count(e.kind)
+	end := begin(l, e)
+	l.w.Law.Keep()
+	if end == nil {
+		return
 	}
+	once := sync.OnceFunc(func() {
+		end()
+		l.w.Law.Keep()
+	})
+	l.mu.Lock()
+	l.ends = append(l.ends, once)
+	l.mu.Unlock()
+	time.AfterFunc(e.span, once)
 }
 
 // calm ends all faults, and asks in git for something that can be had.
 func (l *life) calm() {
-	for _, end := range l.ends {
+	l.mu.Lock()
+	ends := l.ends
+	l.mu.Unlock()
+	for _, end := range ends {
 		end()
 	}
-	l.w.Kill, l.w.JournalFull = nil, false
-	l.w.Run(time.Minute) // what was late has arrived
+	l.w.Calm()
+	time.Sleep(time.Minute) // what was late has arrived
 	l.push(l.wish.reachable())
 }
 
 // end is what must be so once nothing happens any more: everything is as the last commit says, stays so, and nothing is left behind.
 func (l *life) end() {
 	law := l.w.Law
-	v := l.w.Settle()
+	v := l.w.Settled()
+	if v == nil {
+		law.Breaks("calm, and still at work after a day")
+		return
+	}
 	if !v.Converged() {
 		law.Breaks("calm, and not converged:\n%s", world.Table(v))
 		return
 	}
 	before := law.Writes()
-	for range 30 {
-		l.w.Turn()
-		time.Sleep(time.Minute)
-	}
-	if n := law.Writes() - before; n > 0 || !v.Converged() {
+	time.Sleep(world.Quiet * 9 / 4) // two looks and two questions to the cluster
+	if n := law.Writes() - before; n > 0 {
 		law.Breaks("%d writes after everything had converged", n)
 	}
 	law.Keep()

@@ -83,7 +83,7 @@ func draw(seed uint64) script {
 	}
 	slices.SortStableFunc(s.events, func(a, b event) int { return int(a.at - b.at) })
 	agents := marathonsim.DefaultAgents(agents)
-	s.faults = marathonsim.RandomFaults(seed, marathonsim.Weather{Requests: 800, Rate: 0.006, Length: length, World: rng.IntN(3), Late: 8 * time.Second,
+	s.faults = marathonsim.RandomFaults(seed, marathonsim.Weather{Requests: 800, Events: 400, Rate: 0.006, Length: length, World: rng.IntN(3), Late: 8 * time.Second,
 		Agents: []string{agents[1].Hostname, agents[4].Hostname}, Apps: []string{"/g/c/discovery", "/g/c/es-master", "/g/c/es-datanode"}})
 	return s
 }

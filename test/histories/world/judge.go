@@ -1,8 +1,10 @@
 package world
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -40,7 +42,7 @@ func (l *Law) judge(d *daemon, r *http.Request, kind callKind, app marathon.AppI
 		l.removed(app)
 		return true
 	case stopTask, restartTask:
-		l.stopped(kind, app, task)
+		l.stopped(d, kind, app, task)
 		return true
 	case wipeTask:
 		l.wiped(app, task)
@@ -105,6 +107,7 @@ func (l *Law) committed(docs []marathon.Doc) {
 	for _, doc := range docs {
 		id := idOf([]marathon.Doc{doc})
 		live := l.truth(id)
+		l.monotone(id, doc)
 		n, _ := doc["instances"].(float64)
 		switch {
 		case live == nil:
@@ -137,6 +140,7 @@ func (l *Law) changed(r *http.Request, app marathon.AppID, docs []marathon.Doc) 
 		n = int(v)
 	}
 	_, whole := doc["id"]
+	l.monotone(app, doc)
 	if !strings.HasPrefix(app.Name(), "es-") {
 		return whole && app.Name() != "gate" || n < live.Instances
 	}
@@ -155,6 +159,45 @@ func (l *Law) changed(r *http.Request, app marathon.AppID, docs []marathon.Doc) 
 		l.grown(app, live, n)
 	}
 	return n < live.Instances
+}
+
+// monotone: what disks hold was written by a version that no older one can read, and a volume cannot shrink.
+func (l *Law) monotone(app marathon.AppID, doc marathon.Doc) {
+	live := marathon.Doc(l.w.Sim.Definition(app))
+	if live == nil || !strings.HasPrefix(app.Name(), "es-") || doc["container"] == nil || l.StaleReads {
+		return
+	}
+	l.check("version-and-disk-never-go-down")
+	if was, is := release(live), release(doc); slices.Compare(was[:], is[:]) > 0 {
+		l.breaks("%s goes from Elasticsearch %v back to %v", app, was, is)
+	}
+	if was, is := disk(live), disk(doc); is < was {
+		l.breaks("%s shrinks its volume from %v to %v MiB", app, was, is)
+	}
+}
+
+// release is the version in the tag of an app's image.
+func release(doc marathon.Doc) (v [3]int) {
+	container, _ := doc["container"].(map[string]any)
+	docker, _ := container["docker"].(map[string]any)
+	image, _ := docker["image"].(string)
+	_, tag, _ := strings.Cut(image, ":")
+	_, _ = fmt.Sscanf(tag, "%d.%d.%d", &v[0], &v[1], &v[2]) // one without a version is 0.0.0
+	return v
+}
+
+// disk is the size of an app's first persistent volume.
+func disk(doc marathon.Doc) float64 {
+	container, _ := doc["container"].(map[string]any)
+	volumes, _ := container["volumes"].([]any)
+	for _, v := range volumes {
+		v, _ := v.(map[string]any)
+		if p, ok := v["persistent"].(map[string]any); ok {
+			size, _ := strconv.ParseFloat(fmt.Sprint(p["size"]), 64)
+			return size
+		}
+	}
+	return 0
 }
 
 // grown: nobody joins while an older definition runs, masters one by one.
@@ -221,7 +264,7 @@ func (l *Law) removed(app marathon.AppID) {
 }
 
 // stopped judges the call that ends a node, for its turn or for good.
-func (l *Law) stopped(kind callKind, app marathon.AppID, id marathon.TaskID) {
+func (l *Law) stopped(d *daemon, kind callKind, app marathon.AppID, id marathon.TaskID) {
 	t := l.task(app, id)
 	group := app.Group()
 	if t == nil || t.Suspended {
@@ -242,8 +285,8 @@ func (l *Law) stopped(kind callKind, app marathon.AppID, id marathon.TaskID) {
 	if age := time.Since(g.well); age > lookAge && !l.excused() && !l.outside(t) {
 		l.breaks("stops %s although the cluster was last well %s ago (%s)", id, age.Round(time.Second), g.ill)
 	}
-	l.electedLast(g, t)
-	g.down[string(t.Instance)] = stop{task: id, at: time.Now(), leaves: kind == stopTask && l.verbIs("remove-node")}
+	l.electedLast(d, g, t)
+	g.down[string(t.Instance)] = stop{task: id, at: time.Now(), leaves: kind == stopTask && d.verbIs("remove-node")}
 }
 
 // lookAge is how long after it was true something may still be believed: the age that a reading may have, and its own time.
@@ -258,8 +301,8 @@ func (l *Law) outside(t *marathonsim.Task) bool {
 	return !t.Healthy || !slices.ContainsFunc(c.Members, func(m pretend.Member) bool { return m.Task == t.ID && !m.Gone })
 }
 
-func (l *Law) verbIs(verb string) bool {
-	for _, e := range l.journal.open {
+func (d *daemon) verbIs(verb string) bool {
+	for _, e := range d.journal.open {
 		if e.Verb == verb {
 			return true
 		}
@@ -274,8 +317,8 @@ func (l *Law) OneDefinition(app marathon.AppID) bool {
 }
 
 // electedLast: while another node of the cluster has yet to be restarted, the elected master is left alone.
-func (l *Law) electedLast(g *groupTruth, t *marathonsim.Task) {
-	if !l.verbIs("stop-node") && !l.verbIs("restart-node") {
+func (l *Law) electedLast(d *daemon, g *groupTruth, t *marathonsim.Task) {
+	if !d.verbIs("stop-node") && !d.verbIs("restart-node") {
 		return
 	}
 	l.check("the-elected-master-comes-last")
@@ -286,12 +329,30 @@ func (l *Law) electedLast(g *groupTruth, t *marathonsim.Task) {
 		if a.ID.Group() != t.App.Group() || !strings.HasPrefix(a.ID.Name(), "es-") {
 			continue
 		}
+		spare := l.spare(&a) // who will leave needs no turn
 		for i := range a.Tasks {
-			if o := &a.Tasks[i]; o.ID != t.ID && o.State == "TASK_RUNNING" && !l.current(o) && !l.leaving(o) && !g.down[string(o.Instance)].leaves {
+			o := &a.Tasks[i]
+			if o.ID == t.ID || o.State != "TASK_RUNNING" || l.current(o) || l.leaving(o) || g.down[string(o.Instance)].leaves {
+				continue
+			}
+			if spare--; spare < 0 {
 				l.breaks("restarts the elected master %s before %s, which runs an older definition", t.ID, o.ID)
 			}
 		}
 	}
+}
+
+// spare is how many nodes an app has beyond what git wants.
+func (l *Law) spare(a *marathonsim.AppView) int {
+	c := wanted(l.w.Input(), a.ID.Group())
+	component := spec.Data
+	if a.ID.Name() == spec.Master.AppName() {
+		component = spec.Master
+	}
+	if c == nil || c.Nodes[component] == nil {
+		return 0
+	}
+	return max(0, a.Instances-c.Nodes[component].Replicas)
 }
 
 // leaving says that the node of a run is excluded from its cluster, or given up by name in git.

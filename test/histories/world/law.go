@@ -15,17 +15,13 @@ import (
 
 // A Law watches every call and knows what no daemon may ever do. It asks the Sim and the modelled clusters for the truth.
 type Law struct {
-	w       *World
-	journal journal
+	w *World
 
 	// StaleReads excuses what somebody does who reads what was: a POST of an app that exists, a 409.
 	StaleReads  bool
 	trace       []string // a line for every call, in the order in which they were made
 	writes      []write
 	deployments map[marathon.DeploymentID]*daemon // answered to this daemon
-	unknown     bool                              // the last look could not read Marathon
-	lost        map[spec.ClusterID]time.Time      // when the answer to a write was lost to this daemon
-	lostTo      *daemon
 	broken      []string
 	checked     map[string]int
 	began       time.Time
@@ -43,9 +39,7 @@ type write struct {
 }
 
 func newLaw(w *World) *Law {
-	l := &Law{w: w, deployments: map[marathon.DeploymentID]*daemon{}, lost: map[spec.ClusterID]time.Time{}, checked: map[string]int{}, began: time.Now(),
-		keeper: newKeeper()}
-	l.journal.law = l
+	l := &Law{w: w, deployments: map[marathon.DeploymentID]*daemon{}, checked: map[string]int{}, began: time.Now(), keeper: newKeeper()}
 	return l
 }
 
@@ -137,8 +131,16 @@ func (l *Law) sent(d *daemon, r *http.Request, body []byte) (done func(*http.Res
 	}
 	line := len(l.trace)
 	l.trace = append(l.trace, fmt.Sprintf("%s %s %s", time.Since(l.began), r.Method, r.URL))
+	l.check("secrets-go-to-marathon-alone")
+	if r.Header.Get("Authorization") != "" && r.URL.Hostname() != "marathon.test" {
+		l.breaks("%s %s is told Marathon's password", r.Method, r.URL)
+	}
 	if r.Method == http.MethodGet {
-		return func(res *http.Response, err error) { _, _ = l.note(line, r, res, err) }
+		d.reads(r)
+		return func(res *http.Response, err error) {
+			_, err = l.note(line, r, res, err)
+			d.read(r, res, err)
+		}
 	}
 	docs, err := docsIn(body)
 	if err != nil {
@@ -150,16 +152,16 @@ func (l *Law) sent(d *daemon, r *http.Request, body []byte) (done func(*http.Res
 		group = l.groupAt(r.URL.Host)
 	}
 	l.check("journalled-before")
-	entry, ok := l.journal.entryOf(r, kind, group, app)
+	entry, ok := d.journal.entryOf(r, kind, group, app)
 	switch {
 	case !ok:
 		l.breaks("%s %s %s is not in the journal", r.Method, r.URL, app)
-	case l.unknown:
+	case len(d.unread) > 0:
 		l.breaks("%s %s although Marathon could not be read", r.Method, r.URL)
 	}
 	l.check("rests-after-a-lost-answer")
 	cluster := clusterOf(entry.Cluster)
-	if at, lost := l.lost[cluster]; lost && l.lostTo == d && kind != elasticsearch && time.Since(at) < 14*time.Second {
+	if at, lost := d.lost[cluster]; lost && kind != elasticsearch && time.Since(at) < 14*time.Second {
 		l.breaks("%s %s only %s after an answer was lost", r.Method, r.URL, time.Since(at))
 	}
 	x := write{what: l.describe(r, kind, app, body), repeatable: strings.HasPrefix(r.URL.Path, "/_flush")}
@@ -172,13 +174,13 @@ func (l *Law) sent(d *daemon, r *http.Request, body []byte) (done func(*http.Res
 	return func(res *http.Response, err error) {
 		body, err := l.note(line, r, res, err)
 		if res != nil {
-			if x.status = res.StatusCode; x.status == http.StatusConflict && kind != elasticsearch && !l.StaleReads {
+			if x.status = res.StatusCode; x.status == http.StatusConflict && kind != elasticsearch && !l.StaleReads && !l.w.several {
 				l.breaks("%s %s: 409; who looks first is never told so", r.Method, r.URL)
 			}
 			l.owns(d, res, body)
 		}
 		if (err != nil || x.status >= 500) && !x.repeatable { // a flush that is lost is no doubt about anything
-			l.lost[cluster], l.lostTo = time.Now(), d
+			d.lost[cluster] = time.Now()
 		}
 		l.writes = append(l.writes, x)
 		l.keep()
@@ -210,11 +212,32 @@ func clusterOf(s string) spec.ClusterID {
 	return spec.ClusterID{Group: spec.GroupName(group), Name: spec.ClusterName(name)}
 }
 
-// looked hears of every look, acted of what followed.
-func (l *Law) looked(v *reconcile.View) { l.unknown = len(v.Unknown) > 0 }
+// reads notes that a look at Marathon begins: with the list of its apps.
+func (d *daemon) reads(r *http.Request) {
+	if r.URL.Hostname() == "marathon.test" && r.URL.Path == "/v2/apps" {
+		clear(d.unread)
+	}
+}
 
+// parts are what a look reads of Marathon.
+var parts = []string{"/v2/apps", "/v2/deployments", "/v2/queue", "/v2/info"}
+
+// read notes whether a part of the look came about.
+func (d *daemon) read(r *http.Request, res *http.Response, err error) {
+	if r.URL.Hostname() != "marathon.test" || !slices.Contains(parts, r.URL.Path) {
+		return
+	}
+	if err != nil || res.StatusCode != http.StatusOK {
+		d.unread[r.URL.Path] = true
+	} else {
+		delete(d.unread, r.URL.Path)
+	}
+}
+
+// acted hears of what every look led to.
 func (l *Law) acted(done []reconcile.Done) {
-	l.unknown = false
+	l.w.mu.Lock()
+	defer l.w.mu.Unlock()
 	l.check("one-effect-per-cluster-and-turn")
 	seen := map[spec.ClusterID]bool{}
 	for _, d := range done {

@@ -2,12 +2,14 @@ package world
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"time"
 
 	"github.com/esfleet/esfleet/marathonsink"
@@ -39,24 +41,46 @@ func (m Moment) String() string {
 
 // A daemon is a reconciler and its wire. It lives until its wire is cut.
 type daemon struct {
-	w    *World
-	r    *reconcile.Reconciler
-	dead bool
+	w       *World
+	r       *reconcile.Reconciler
+	client  *marathonsink.Client
+	journal *journal
+
+	dead   bool
+	end    context.CancelFunc // of its loop; nil without one
+	unread map[string]bool    // what it could not read of Marathon in its last look
+	lost   map[spec.ClusterID]time.Time
 }
 
 var errDead = errors.New("the process is dead")
 
-func (w *World) start() *daemon {
-	d := &daemon{w: w}
+// start makes a daemon; an error says why the process ends again at once.
+func (w *World) start(spread func(time.Duration) time.Duration) (*daemon, error) {
+	d := &daemon{w: w, unread: map[string]bool{}, lost: map[spec.ClusterID]time.Time{}}
+	var err error
+	if d.journal, err = w.openJournal(d); err != nil {
+		return nil, err
+	}
+	log := slog.New(listener{w})
+	d.client, err = marathonsink.New(marathonsink.Options{URLs: []string{"http://marathon.test:8080"}, Transport: d, Logger: log,
+		Credentials: marathonsink.BasicAuth("esfleet", canary), Spread: spread})
+	if err != nil {
+		return nil, err
+	}
 	d.r = reconcile.New(reconcile.Options{
-		Parallel: 1, // one cluster after the other
-		Connect: func(spec.Marathon) (reconcile.Marathon, error) {
-			return marathonsink.New(marathonsink.Options{URLs: []string{"http://marathon.test:8080"}, Transport: d})
-		},
-		Elasticsearch: esclient.New(d, 0), Journal: &w.Law.journal, Render: parsed.render, Log: slog.New(slog.DiscardHandler), Actor: "test",
+		Parallel:      1, // one cluster after the other
+		Connect:       func(spec.Marathon) (reconcile.Marathon, error) { return d.client, nil },
+		Elasticsearch: esclient.New(d, 0), Journal: d.journal, Render: parsed.render, Log: log, Actor: "test",
 	})
-	w.Law.journal.daemon = d
-	return d
+	return d, nil
+}
+
+// kill cuts a daemon's wire; w.mu is held.
+func (d *daemon) kill() {
+	d.dead = true
+	if d.end != nil {
+		d.end()
+	}
 }
 
 // Count begins to count calls for Kill.
@@ -108,6 +132,42 @@ func (w *World) DieAt(n int, m Moment) {
 	w.Kill = &Kill{Call: w.calls + n, Moment: m}
 }
 
+// pass hands a request over; what Marathon's clock said reaches the daemon as its own clock would have it.
+func (w *World) pass(r *http.Request) (*http.Response, error) {
+	w.mu.Lock()
+	way, skew := w.Way, w.skew
+	w.mu.Unlock()
+	if r.URL.Path == "/v2/events" {
+		return w.stream(r, way)
+	}
+	res, err := way.RoundTrip(r)
+	if err != nil || skew == 0 || r.URL.Hostname() != "marathon.test" {
+		return res, err
+	}
+	b, err := io.ReadAll(res.Body)
+	_ = res.Body.Close()
+	res.Body = io.NopCloser(bytes.NewReader(marathonTime.ReplaceAllFunc(b, func(t []byte) []byte {
+		at, err := time.Parse(time.RFC3339, string(t))
+		if err != nil {
+			return t
+		}
+		return []byte(at.Add(-skew).Format("2006-01-02T15:04:05.000Z"))
+	})))
+	if err != nil {
+		res.Body = io.NopCloser(io.MultiReader(res.Body, brokenOff{err}))
+	}
+	return res, nil
+}
+
+var marathonTime = regexp.MustCompile(`\b2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z`)
+
+// ClockJumps sets the clock of the daemon's host d ahead of Marathon's; a negative d sets it behind.
+func (w *World) ClockJumps(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.skew = d
+}
+
 // RoundTrip is the daemon's only way out.
 func (d *daemon) RoundTrip(r *http.Request) (*http.Response, error) {
 	w := d.w
@@ -128,16 +188,16 @@ func (d *daemon) RoundTrip(r *http.Request) (*http.Response, error) {
 	kill := w.Kill
 	dies := kill != nil && kill.Call == w.calls
 	if dies && kill.Moment == BeforeSent {
-		d.dead = true
+		d.kill()
 		w.mu.Unlock()
 		return nil, errDead
 	}
 	done := w.Law.sent(d, r, body)
 	if dies {
-		d.dead = true // nothing else of it is sent, whatever is under way beside this call
+		d.kill() // nothing else of it is sent, whatever is under way beside this call
 	}
 	w.mu.Unlock()
-	res, err := w.Way.RoundTrip(r)
+	res, err := w.pass(r)
 	w.mu.Lock()
 	done(res, err)
 	w.mu.Unlock()

@@ -41,17 +41,25 @@ type World struct {
 	Deaths int
 	// JournalFull makes the operation log refuse every entry.
 	JournalFull bool
+	// LogFolder is the folder in which the daemon keeps its operation log; "": in memory.
+	LogFolder string
 
-	mu      sync.Mutex
-	version marathon.Version
-	input   *reconcile.Input // of Files; nil once they change
-	last    *reconcile.Input // the last one without problems
-	daemon  *daemon
-	calls   int // since Count
-	isWrite []bool
-	indices []string
-	pause   time.Duration
-	nth     map[string]int // how often each call was made, for its delay
+	git       sync.Mutex // guards Files and what was made of them
+	mu        sync.Mutex
+	version   marathon.Version
+	input     *reconcile.Input // of Files; nil once they change
+	last      *reconcile.Input // the last one without problems
+	daemon    *daemon
+	calls     int // since Count
+	isWrite   []bool
+	indices   []string
+	pause     time.Duration
+	nth       map[string]int // how often each call was made, for its delay
+	skew      time.Duration  // of the clock of the daemon's host against Marathon's
+	deaf      time.Time      // until when the stream of events brings nothing
+	live      []*process
+	processes int  // that ever lived so
+	several   bool // more than one daemon has lived at once
 }
 
 // Options are a World's parts.
@@ -125,6 +133,8 @@ func (w *World) Edit(path, old, new string) {
 
 // Write puts a file into git, or takes it away if it is empty.
 func (w *World) Write(path, text string) {
+	w.git.Lock()
+	defer w.git.Unlock()
 	w.Files = maps.Clone(w.Files)
 	if w.Files[path] = text; text == "" {
 		delete(w.Files, path)
@@ -135,6 +145,8 @@ func (w *World) Write(path, text string) {
 // Input is what git holds now.
 func (w *World) Input() reconcile.Input {
 	w.T.Helper()
+	w.git.Lock()
+	defer w.git.Unlock()
 	if w.input == nil {
 		input, problems := parsed.commit(w.Files)
 		switch {
@@ -153,15 +165,19 @@ func (w *World) Input() reconcile.Input {
 // Turn looks and acts once with the daemon of this moment, a new one if it has died.
 func (w *World) Turn() (*reconcile.View, []reconcile.Done) {
 	if w.daemon != nil && w.daemon.dead {
+		w.daemon.journal.close()
 		w.daemon = nil
 		w.Deaths++
 		time.Sleep(time.Second + 31*time.Nanosecond) // somebody starts it again
 	}
 	if w.daemon == nil {
-		w.daemon = w.start()
+		d, err := w.start(nil)
+		if err != nil {
+			w.T.Fatalf("the daemon does not start: %v", err)
+		}
+		w.daemon = d
 	}
 	v := w.daemon.r.Look(context.Background(), w.Input())
-	w.Law.looked(v)
 	if f := w.Between; f != nil {
 		w.Between = nil
 		f()
@@ -182,10 +198,16 @@ func (w *World) Watch() (found int) {
 // Dead says that the daemon has died and no other has started yet.
 func (w *World) Dead() bool { return w.daemon != nil && w.daemon.dead }
 
-// Die ends the daemon between two calls.
+// Die ends the daemon between two calls; of several the first.
 func (w *World) Die() {
-	if w.daemon != nil {
-		w.daemon.dead = true
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	d := w.daemon
+	if len(w.live) > 0 {
+		d = w.live[0].d
+	}
+	if d != nil {
+		d.kill()
 	}
 }
 
