@@ -7,7 +7,6 @@ import (
 
 	"github.com/esfleet/esfleet/drift"
 	"github.com/esfleet/esfleet/marathonsink/marathon"
-	"github.com/esfleet/esfleet/reconcile/esgate"
 	"github.com/esfleet/esfleet/reconcile/plan"
 	"github.com/esfleet/esfleet/render"
 	"github.com/esfleet/esfleet/spec"
@@ -24,8 +23,7 @@ type rest struct {
 	view  ClusterView // without Desired
 	light bool        // its live apps are given up: they are atRest in the State
 
-	target esgate.Target // where its masters answer
-	asked  time.Time     // when they did last
+	asked time.Time // when its masters answered last
 }
 
 // atRest stands in a State for every app of a resting cluster.
@@ -41,7 +39,7 @@ func putToRest(w *wanted, s *marathon.State) {
 	if gate == nil || gate.Labels[marathon.LabelSuspended] != "" {
 		return
 	}
-	c := ClusterView{ID: d.ID, Marathon: d.Spec.Marathon, Drift: drift.Compare(d, s)}
+	c := ClusterView{ID: d.ID, Marathon: d.Spec.Marathon, Drift: drift.Compare(d, s), Target: clusterTarget(d, s)}
 	if !c.Drift.Empty() {
 		return
 	}
@@ -49,7 +47,7 @@ func putToRest(w *wanted, s *marathon.State) {
 	if c.Plan.Phase != plan.Converged || len(c.Plan.Holds) > 0 || len(c.Plan.Waits) > 0 || len(c.Plan.Steps) > 0 {
 		return
 	}
-	w.rest, w.full = &rest{ids: idsIn(s, d), view: c, target: clusterTarget(d, s)}, nil
+	w.rest, w.full = &rest{ids: idsIn(s, d), view: c}, nil
 	for i := range w.rest.view.Plan.Progress {
 		p := &w.rest.view.Plan.Progress[i]
 		p.App = s.Apps[p.App].ID

@@ -24,7 +24,7 @@ func (r *Reconciler) Watch(ctx context.Context, every time.Duration) (found int,
 		due = due[:watched]
 	}
 	answers := make([]esgate.Health, len(due))
-	r.readClusters(ctx, len(due), func(i int) esgate.Target { return due[i].target }, answers)
+	r.readClusters(ctx, len(due), func(i int) esgate.Target { return due[i].view.Target }, answers)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i, d := range due {
@@ -51,7 +51,7 @@ func (r *Reconciler) Watch(ctx context.Context, every time.Duration) (found int,
 func (r *Reconciler) due(since time.Time) []*rest {
 	var out []*rest
 	for _, w := range r.desired.list {
-		if w.rest != nil && w.rest.asked.Before(since) && len(w.rest.target.Endpoints) > 0 {
+		if w.rest != nil && w.rest.asked.Before(since) && len(w.rest.view.Target.Endpoints) > 0 {
 			out = append(out, w.rest)
 		}
 	}
