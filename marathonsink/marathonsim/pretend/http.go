@@ -206,7 +206,7 @@ func keepKey(key string, v any, paths [][]string) any {
 			name = p[1:]
 		}
 		// A key may itself hold dots, as flat settings do.
-		for n := 1; n <= len(name); n++ {
+		for n := 1; n <= 1+min(strings.Count(key, "."), len(name)-1); n++ {
 			if matches([]string{strings.Join(name[:n], ".")}, key) {
 				if n == len(name) {
 					return v
