@@ -23,8 +23,7 @@ func init() { order = slices.Sorted(maps.Keys(faults)) } // the functions lead b
 // A life is one history being lived.
 type life struct {
 	w    *world.World
-	stop func()   // of the daemon
-	more []func() // of others
+	stop func() // of the daemon
 	wish wish
 	past []wish
 
