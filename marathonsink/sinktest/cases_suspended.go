@@ -117,8 +117,8 @@ var suspendedCases = []testCase{
 		e.must(e.target.Control.KillTask(before.ID))
 		crashed := e.until("a", "waiting for its next start", func(a *marathon.App) bool { return len(a.Tasks) == 1 && a.Tasks[0].Suspended() })
 		e.wantAnswer(e.raw("DELETE", "/v2/apps"+string(e.id("a"))+"/tasks/"+string(crashed.Tasks[0].ID)+"?scale=true", ""), 200, "deploymentId")
-		e.stays("a", 3*second, "one that waits for its next start", func(a *marathon.App) bool {
-			return a.Instances == 1 && len(a.Tasks) == 1 && a.Tasks[0].Suspended()
+		e.stays("a", 3*second, "one that is to run, and from 1.8 waits for its next start", func(a *marathon.App) bool {
+			return a.Instances == 1 && len(a.Tasks) == 1 && (a.Tasks[0].Suspended() || !e.version.AtLeast(1, 8, 0))
 		})
 	}},
 	{name: "a kill of all tasks of an app brings them all back", source: "marathon-lab-api §4 tasks plain delete; marathon §8", run: func(e *env) {
