@@ -112,7 +112,7 @@ var suspendedCases = []testCase{
 		e.must(e.target.Control.KillTask(before.ID))
 		e.isBack(before, true)
 	}},
-	{name: "a crashed resident cannot be stopped before it is started again", source: "seen on a real one: a plan of no steps", run: func(e *env) {
+	{name: "a crashed resident cannot be stopped before it is started again", source: "marathon-lab-roll E8, and as E22 stale id", run: func(e *env) {
 		before := e.up(with(e.resident("a", 1), marathon.Doc{"backoffSeconds": 600, "maxLaunchDelaySeconds": 3600})).Tasks[0]
 		e.must(e.target.Control.KillTask(before.ID))
 		crashed := e.until("a", "waiting for its next start", func(a *marathon.App) bool { return len(a.Tasks) == 1 && a.Tasks[0].Suspended() })
