@@ -44,7 +44,7 @@ func (f *front) check(c *Cluster) {
 	}
 	attached := 0
 	for _, x := range f.app(spec.Data).Tasks {
-		if up(x, f.app(spec.Data)) && !strings.Contains(f.out(), string(x.ID.Instance())) {
+		if healthy(x, f.app(spec.Data)) && !strings.Contains(f.out(), string(x.ID.Instance())) {
 			attached++
 		}
 	}
@@ -57,7 +57,7 @@ func (f *front) check(c *Cluster) {
 	}
 	i := slices.IndexFunc(f.app(spec.Data).Tasks, func(x marathon.Task) bool { return x.ID == s.Task })
 	age := f.facts.Now.Sub(f.app(spec.Gate).Version)
-	if x := f.app(spec.Data).Tasks[i]; up(x, f.app(spec.Data)) && len(f.app(spec.Data).Tasks) > 1 && (f.out() != string(x.ID.Instance()) || age < reach+10*time.Second) {
+	if x := f.app(spec.Data).Tasks[i]; healthy(x, f.app(spec.Data)) && len(f.app(spec.Data).Tasks) > 1 && (f.out() != string(x.ID.Instance()) || age < reach+10*time.Second) {
 		f.t.Errorf("after %v: %s of %s, which clients were led away from %s ago (out is %q)", f.trace, s.Verb, s.Node, age, f.out())
 	}
 }

@@ -96,7 +96,7 @@ func (m *maker) unformed(a *render.App, live *marathon.App) bool {
 	if data := m.want.App(spec.Data); data.ID != a.ID && m.live(data.ID) != nil {
 		return false
 	}
-	return live.Instances == 0 || readyTasks(live) == 0
+	return live.Instances == 0 || m.readyTasks(live) == 0
 }
 
 // repair changes the definition of masters that never formed a cluster: stop them, change, start them on their volumes. A
@@ -160,7 +160,7 @@ func (m *maker) startStopped(a *render.App, live *marathon.App, after string) {
 			WayOut: fmt.Sprintf("write replicas: %d, or remove the ones nobody needs, with their volumes, by hand", live.Instances+held)})
 		return
 	}
-	if w := steady(m.want.Spec, a, live); w != nil {
+	if w := m.steady(a, live); w != nil {
 		m.wait(*w)
 		return
 	}
@@ -175,14 +175,14 @@ func quorumInFile(e spec.Elasticsearch) bool {
 
 // steady says what must calm down before a stateful app may be scaled; nil if every known instance runs, but for those that
 // git has given up and Marathon counts no longer.
-func steady(declared *spec.Cluster, a *render.App, live *marathon.App) *Wait {
+func (m *maker) steady(a *render.App, live *marathon.App) *Wait {
 	for _, t := range live.Tasks {
-		if t.Unreachable() && !givenUp(declared, live, slot{task: t, instance: t.ID.Instance()}) {
+		if t.Unreachable() && !givenUp(m.want.Spec, live, slot{task: t, instance: t.ID.Instance()}) {
 			return &Wait{App: a.ID, Component: a.Component, Rule: RuleUnreachable,
 				Why: fmt.Sprintf("%s: the agent of %s does not answer; its node may well run", a.ID.Name(), t.Host)}
 		}
 	}
-	if n := readyTasks(live); n < live.Instances {
+	if n := m.readyTasks(live); n < live.Instances {
 		return &Wait{App: a.ID, Component: a.Component, Rule: RuleNotReady,
 			Why: fmt.Sprintf("%s: %d of %d nodes are up; none is added before", a.ID.Name(), n, live.Instances)}
 	}

@@ -27,7 +27,8 @@ type slot struct {
 	task     marathon.Task
 	instance marathon.InstanceID
 	node     string // the Elasticsearch node's name
-	up       bool   // runs and is healthy
+	up       bool   // runs and is healthy, as Marathon or the cluster itself says
+	silent   bool   // runs, and Marathon never heard how: the cluster is to be asked
 	down     bool   // holds its volume and does not run: it was stopped, or waits to be started again
 	old      bool   // runs, or failed with, another definition than the one in force, or must be restarted with it anyhow
 	same     bool   // runs, or failed with, the definition in force under an older version
@@ -50,10 +51,10 @@ func (r *role) steady() bool {
 }
 
 // roleOf reads a role from its live app; declared is the cluster as it is, or was, declared for this generation.
-func roleOf(declared *spec.Cluster, c spec.Component, want *render.App, live *marathon.App, changes []drift.Difference) role {
+func (m *maker) roleOf(declared *spec.Cluster, c spec.Component, want *render.App, live *marathon.App, changes []drift.Difference) role {
 	r := role{component: c, live: live, want: want, changes: changes}
 	for _, t := range live.Tasks {
-		s := slot{task: t, instance: t.ID.Instance(), down: t.Suspended(), up: up(t, live)}
+		s := slot{task: t, instance: t.ID.Instance(), down: t.Suspended(), up: m.up(t, live), silent: m.silent(t, live)}
 		if givenUp(declared, live, s) {
 			continue
 		}
@@ -129,7 +130,7 @@ func (m *maker) evolves() bool {
 	for i := range m.roles {
 		r := &m.roles[i]
 		if r.want == nil || len(r.changes) > 0 || r.stopped > 0 || r.live.Instances != r.declared() ||
-			slices.ContainsFunc(r.slots, func(s slot) bool { return s.old || s.up && unproven(s.task) }) {
+			slices.ContainsFunc(r.slots, func(s slot) bool { return s.old || s.silent || s.up && unproven(s.task) }) {
 			return true
 		}
 	}

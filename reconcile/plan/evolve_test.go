@@ -55,6 +55,15 @@ func TestWalks(t *testing.T) {
 		{"a changed definition rolls data nodes by name, then masters, the elected one last", []part{
 			{func(k *walk) { k.git(changed()...) }, commitBoth + ", " + rollData + ", " + rollMaster},
 		}},
+		{"Marathon misses the health of nodes that had their turn: the cluster tells of them, and the roll goes on", []part{
+			{func(k *walk) { k.git(changed()...); k.missed["data.1"], k.missed["master.2"] = true, true }, commitBoth + ", " + rollData + ", " + rollMaster},
+		}},
+		{"the same up to Marathon 1.7, and git changes once more", []part{
+			{func(k *walk) { marathon15(k); k.git(changed()[:1]...); k.missed["data.1"] = true }, "commit es-datanode, close-gate gate, restart-node data-host-0, restart-node data-host-1, restart-node data-host-2"},
+			{func(k *walk) { k.git(changed()[:1]...) }, "commit es-datanode, close-gate gate, restart-node data-host-0, restart-node data-host-1, restart-node data-host-2"},
+			{func(k *walk) { k.wants(spec.Data, 4) }, "scale-out data to 4"},
+			{func(k *walk) { k.wants(spec.Data, 3) }, "drain data-host-2, remove-node data-host-2, wipe data-host-2, elasticsearch _name=null"},
+		}},
 		{"up to Marathon 1.7 each turn is one kill", []part{
 			{func(k *walk) { marathon15(k); k.git(changed()...) }, commitBoth + ", restart-node data-host-0, restart-node data-host-1, restart-node data-host-2, " +
 				"restart-node master-host-1, restart-node master-host-2, restart-node master-host-0"},

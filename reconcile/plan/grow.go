@@ -14,7 +14,7 @@ func (m *maker) grow() bool {
 		if r.want == nil || r.live.Instances >= r.declared() {
 			continue
 		}
-		if w := steady(m.want.Spec, r.want, r.live); w != nil {
+		if w := m.steady(r.want, r.live); w != nil {
 			m.wait(*w)
 			return true
 		}

@@ -37,7 +37,7 @@ func (m *maker) addOlderGenerations() {
 		old.Nodes = maps.Clone(old.Nodes)
 		old.Nodes[spec.Data] = &nodes
 		if live := m.live(render.AppIDOf(&old, spec.Data)); live != nil && m.ours(live) {
-			m.roles = append(m.roles, roleOf(&old, spec.Data, nil, live, nil))
+			m.roles = append(m.roles, m.roleOf(&old, spec.Data, nil, live, nil))
 		}
 	}
 }

@@ -140,6 +140,7 @@ func (m *maker) component(a *render.App, after string) bool {
 			Pos: m.origin(a, "replicas"), Why: whyCreate(a)})
 		return false
 	}
+	m.askAboutSilent(a, live)
 	changes := m.drift.Of(a.ID)
 	locked := m.lock(a, live, changes)
 	if !locked {
@@ -154,9 +155,9 @@ func (m *maker) component(a *render.App, after string) bool {
 		}
 	}
 	if a.Component.Stateful() && m.running(live) {
-		m.roles = append(m.roles, roleOf(m.want.Spec, a.Component, a, live, changes))
+		m.roles = append(m.roles, m.roleOf(m.want.Spec, a.Component, a, live, changes))
 	}
-	if locked && a.Component.Stateful() && len(m.starting(live)) > 0 && upTasks(live) >= live.Instances {
+	if locked && a.Component.Stateful() && len(m.starting(live)) > 0 && m.upTasks(live) >= live.Instances {
 		// It ends when the cluster is green, and that may need the component after this one: what the tasks show decides.
 		locked = false
 	}
@@ -226,9 +227,9 @@ func (m *maker) lock(a *render.App, live *marathon.App, changes []drift.Differen
 		rule, whose = RuleForeignDeployment, ", not started by this daemon"
 	}
 	why := fmt.Sprintf("%s: %s is open%s (deployment %s)", a.ID.Name(), what, whose, joinIDs(ids))
-	n := readyTasks(live)
+	n := m.readyTasks(live)
 	if a.Component.Stateful() && m.running(live) {
-		n = upTasks(live)
+		n = m.upTasks(live)
 	}
 	if n < live.Instances && a.Component != spec.Gate {
 		why = m.notReady(a, live, n)

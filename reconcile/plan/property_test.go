@@ -74,6 +74,9 @@ func anyApp(t *rapid.T, w *world, c spec.Component) {
 			x.State = "TASK_STAGING"
 		case 20:
 			x.HealthCheckResults = nil
+			if at := now.Add(-time.Hour).Format(time.RFC3339); rapid.Bool().Draw(t, "long ago") {
+				x.StagedAt, x.StartedAt = at, at
+			}
 		}
 	}
 	if seldom(t, 10, "locked") {
@@ -96,7 +99,12 @@ func anyHealth(t *rapid.T, w *world) {
 	for i := range w.es.Nodes {
 		n := &w.es.Nodes[i]
 		n.DiskTotal, n.DiskFree = 100<<30, 80<<30
-		n.Attributes = map[string]string{esgate.AttrComponent: strings.SplitN(n.Name, "-", 2)[0]}
+		n.Uptime = time.Duration(rapid.SampledFrom([]int{59, 59, 59, 90}).Draw(t, "uptime")) * time.Minute
+		component, host, _ := strings.Cut(n.Name, "-host-")
+		n.Attributes = map[string]string{esgate.AttrComponent: component, esgate.AttrInstance: component + "." + host}
+		if seldom(t, 20, "instance not told") {
+			delete(n.Attributes, esgate.AttrInstance)
+		}
 	}
 	var names []string
 	for _, n := range []string{"data-host-0", "data-host-1", "data-host-2", "data-host-3", "master-host-2"} {
@@ -179,7 +187,7 @@ func wrongStep(w *world, c *Cluster, s *Step) string {
 		return "what is cancelled is no start"
 	case s.Verb == StartNode && s.Instances > len(app.Tasks):
 		return "a start would make a new instance"
-	case s.Verb == ScaleOut && app.Instances > 0 && slices.ContainsFunc(app.Tasks, func(x marathon.Task) bool { return !up(x, app) || outdated(x, app) }):
+	case s.Verb == ScaleOut && app.Instances > 0 && slices.ContainsFunc(app.Tasks, func(x marathon.Task) bool { return !w.well(x, app) || outdated(x, app) }):
 		return "nodes are added while some are not up or run an older definition"
 	case !slices.Contains(dangerous, s.Verb):
 		return ""
@@ -200,7 +208,7 @@ func wrongStep(w *world, c *Cluster, s *Step) string {
 		for _, k := range []spec.Component{spec.Master, spec.Data} {
 			for _, x := range w.app(k).Tasks {
 				node := string(k) + "-" + x.Host
-				if x.ID != s.Task && !up(x, w.app(k)) && (!slices.Contains(c.Leaving, node) || !x.Suspended()) {
+				if x.ID != s.Task && !w.well(x, w.app(k)) && (!slices.Contains(c.Leaving, node) || !x.Suspended()) {
 					return "another node is down: " + node
 				}
 			}
@@ -220,6 +228,16 @@ func wrongStep(w *world, c *Cluster, s *Step) string {
 		}
 	}
 	return ""
+}
+
+// well says that a task runs and is healthy, or that Marathon knows nothing of this run's health and the cluster shows
+// the instance as a member of the age that its run has.
+func (w *world) well(x marathon.Task, app *marathon.App) bool {
+	if healthy(x, app) {
+		return true
+	}
+	n := w.es.ByInstance(string(x.ID.Instance()))
+	return x.Running() && len(x.HealthCheckResults) == 0 && x.StartedAt != "" && w.es.Known && n != nil && n.Uptime > 0 && n.Uptime < time.Hour
 }
 
 func begun(w *world, node string) bool {

@@ -20,9 +20,9 @@ func (m *maker) ready(a *render.App, live *marathon.App) bool {
 	if a.Component == spec.Gate {
 		return true
 	}
-	n := readyTasks(live)
+	n := m.readyTasks(live)
 	if a.Component.Stateful() && m.running(live) {
-		n = upTasks(live) // which definition they run is the business of their turns
+		n = m.upTasks(live) // which definition they run is the business of their turns
 	}
 	if n >= live.Instances && live.Instances >= a.Instances {
 		return true
@@ -81,18 +81,13 @@ func firstLine(s string, most int) string {
 }
 
 // readyTasks counts tasks that are up and of the current definition.
-func readyTasks(live *marathon.App) int {
-	return countTasks(live, func(t marathon.Task) bool { return up(t, live) && !outdated(t, live) })
+func (m *maker) readyTasks(live *marathon.App) int {
+	return countTasks(live, func(t marathon.Task) bool { return m.up(t, live) && !outdated(t, live) })
 }
 
-// upTasks counts tasks that run and are healthy where the app has health checks.
-func upTasks(live *marathon.App) int {
-	return countTasks(live, func(t marathon.Task) bool { return up(t, live) })
-}
-
-func up(t marathon.Task, live *marathon.App) bool {
-	checks, _ := live.Doc["healthChecks"].([]any)
-	return t.Running() && (len(checks) == 0 || Healthy(t))
+// upTasks counts tasks that are up.
+func (m *maker) upTasks(live *marathon.App) int {
+	return countTasks(live, func(t marathon.Task) bool { return m.up(t, live) })
 }
 
 func countTasks(live *marathon.App, is func(marathon.Task) bool) int {
@@ -118,14 +113,19 @@ func outdated(t marathon.Task, live *marathon.App) bool {
 // Up to Marathon 1.7 a node that was restarted shows the result of its last run for as long as it runs: a commit is
 // cancelled before Marathon has taken note of the new definition's check. There only the cluster itself knows.
 func Healthy(t marathon.Task) bool {
-	newest, alive := "", false
+	_, alive := verdict(t)
+	return alive
+}
+
+// verdict is the newest health result of a task, and when it was given; "" if there is none.
+func verdict(t marathon.Task) (newest string, alive bool) {
 	for _, r := range t.HealthCheckResults {
 		at := max(r.LastSuccess, r.LastFailure) // RFC 3339 in UTC sorts as text
 		if at >= newest {
 			newest, alive = at, r.Alive
 		}
 	}
-	return alive
+	return newest, alive
 }
 
 // formation plans the record of the cluster's identity: with the uuid on the gate nobody ever bootstraps again. It says
@@ -258,9 +258,9 @@ func (m *maker) progress() {
 		}
 		p := Progress{Component: a.Component, App: a.ID, Want: a.Instances}
 		if live := m.live(a.ID); live != nil {
-			p.Exists, p.Ready = true, readyTasks(live)
+			p.Exists, p.Ready = true, m.readyTasks(live)
 			if a.Component.Stateful() {
-				p.Ready = upTasks(live) // how far a change has come is told by Work
+				p.Ready = m.upTasks(live) // how far a change has come is told by Work
 			}
 		}
 		m.out.Progress = append(m.out.Progress, p)

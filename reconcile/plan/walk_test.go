@@ -26,6 +26,7 @@ type walk struct {
 	hosts   int             // given to new nodes
 	removed map[string]bool // nodes stopped for good
 	broken  map[string]bool // instances that do not come up
+	missed  map[string]bool // instances of whose health Marathon hears nothing
 	trace   []string
 }
 
@@ -37,7 +38,7 @@ func newWalk(t *testing.T, w *world) *walk {
 		w.es.Nodes[i].Attributes[esgate.AttrComponent], _, _ = strings.Cut(w.es.Nodes[i].Name, "-")
 	}
 	w.facts.AskElasticsearch = true // as after a look into a resting cluster
-	k := &walk{world: w, t: t, hosts: 10, removed: map[string]bool{}, broken: map[string]bool{}}
+	k := &walk{world: w, t: t, hosts: 10, removed: map[string]bool{}, broken: map[string]bool{}, missed: map[string]bool{}}
 	k.place()
 	return k
 }
@@ -105,8 +106,11 @@ func (k *walk) back(app *marathon.App, c spec.Component, i int) {
 		app.LastTaskFailure, app.LastFailureVersion = "pre-run.sh failed", k.facts.Now
 		return
 	}
-	*t = marathon.Task{ID: t.ID, Host: t.Host, State: "TASK_RUNNING", Version: stamp(k.facts.Now), StartedAt: stamp(k.facts.Now), Ports: []int{31000, 31001},
+	*t = marathon.Task{ID: t.ID, Host: t.Host, State: "TASK_RUNNING", Version: stamp(k.facts.Now), StagedAt: stamp(k.facts.Now), StartedAt: stamp(k.facts.Now), Ports: []int{31000, 31001},
 		LocalVolumes: []marathon.LocalVolume{{PersistenceID: "v"}}, HealthCheckResults: []marathon.HealthResult{{Alive: true, LastSuccess: stamp(k.facts.Now)}}}
+	if k.missed[string(t.ID.Instance())] {
+		t.HealthCheckResults = nil
+	}
 	k.es.Nodes = append(k.es.Nodes, esgate.Node{Name: nodeName(app.ID, c, t.Host), ID: string(t.ID), Version: k.want.Spec.Elasticsearch.Version,
 		MasterEligible: c == k.want.Spec.MasterComponent(), Data: c == spec.Data,
 		DiskTotal: 100 << 30, DiskFree: 80 << 30, Attributes: map[string]string{esgate.AttrInstance: string(t.ID.Instance()), esgate.AttrComponent: string(c)}})
@@ -252,6 +256,9 @@ func set(to map[string]string, key string, v *string) {
 func (k *walk) pass(d time.Duration) {
 	k.facts.Now = k.facts.Now.Add(d)
 	k.es.At = k.facts.Now
+	for i := range k.es.Nodes {
+		k.es.Nodes[i].Uptime += d
+	}
 	seen := map[string]time.Time{}
 	for _, n := range esgate.Excluded(&k.es) {
 		if at := k.facts.Drained[n]; esgate.Empty(&k.es, n) {

@@ -87,6 +87,11 @@ func task(k spec.Component, i int) marathon.Task {
 		HealthCheckResults: []marathon.HealthResult{{Alive: true, LastSuccess: "2026-03-01T02:59:59Z"}}}
 }
 
+// healthy says that a task runs and that Marathon shows it healthy.
+func healthy(t marathon.Task, app *marathon.App) bool {
+	return t.Running() && (!checked(app) || Healthy(t))
+}
+
 // old lets tasks run an older definition than the app's.
 func (w *world) old(k spec.Component, tasks ...int) {
 	for _, i := range tasks {
