@@ -15,6 +15,8 @@ type healthState struct {
 	alive                                                  bool
 	failures                                               int
 	firstSuccess, lastSuccess, lastFailure, lastFailureWhy string
+	byMesos                                                bool // who tells of changes only
+	missed                                                 bool // by the leader, who was told of it by nobody
 }
 
 func (h *healthState) doc(s *Sim, in *instance) map[string]any {
@@ -47,9 +49,9 @@ func (s *Sim) startHealthChecks(in *instance) {
 	}
 	run := in.run
 	for _, h := range in.def.spec.Health {
-		st := &healthState{}
+		st := &healthState{byMesos: strings.HasPrefix(h.Protocol, "MESOS_") || h.Protocol == "COMMAND"}
 		first := seconds(h.Interval)
-		if strings.HasPrefix(h.Protocol, "MESOS_") || h.Protocol == "COMMAND" {
+		if st.byMesos {
 			first = seconds(h.Delay)
 		}
 		var again func()
@@ -68,6 +70,20 @@ func (s *Sim) startHealthChecks(in *instance) {
 				})
 		}
 		s.after(s.pace(first)+s.jitter(), again)
+	}
+}
+
+// missHealth lets a new leader miss what is known of an app that a deployment has locked: it begins the checks of the app's
+// version for the deployment, without what was heard before, and Mesos tells it only of verdicts that change.
+func (s *Sim) missHealth(a *app) {
+	for _, in := range a.instances {
+		if in.def.version != a.def.version || in.state != condRunning {
+			continue
+		}
+		in.health = slices.DeleteFunc(in.health, func(st *healthState) bool {
+			st.missed = st.byMesos
+			return st.missed
+		})
 	}
 }
 
@@ -123,6 +139,12 @@ func get(ctx context.Context, p Process, host string, port int, path string) (co
 // healthResult is one probe's outcome: events, the count of failures, and the kill when there were too many after
 // the grace period.
 func (s *Sim) healthResult(in *instance, h healthCheck, st *healthState, err error) {
+	if st.missed {
+		if st.alive == (err == nil) {
+			return
+		}
+		st.missed = false
+	}
 	if !slices.Contains(in.health, st) {
 		in.health = append(in.health, st)
 	}

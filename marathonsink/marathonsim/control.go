@@ -132,6 +132,9 @@ func (s *Sim) elected() {
 		for _, in := range a.instances {
 			in.ready, in.readyRun, in.readyStreams = false, 0, 0
 		}
+		if len(s.lockedBy(a.id)) > 0 {
+			s.missHealth(a)
+		}
 	}
 	for _, d := range s.deployments {
 		d.step, d.begun = 0, false

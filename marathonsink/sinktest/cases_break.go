@@ -194,6 +194,32 @@ var leaderCases = []testCase{
 		e.scale("a", 2) // also up to 1.7: no launcher is alive
 		e.isBack(before.Tasks[0], true)
 	}},
+	{name: "the next leader misses the health of a node whose start is open", source: "marathon-lab-roll E25; its tasks' health measured on 1.11.24, 1.8.222, 1.7.236 and 1.5.15", how: leaders, run: func(e *env) {
+		e.gate("a", "/ready", false) // healthy, and its start does not end
+		e.create(e.node("a", 1, "1"))
+		node := e.until("a", "healthy", func(a *marathon.App) bool { return len(a.Tasks) == 1 && healthy(&a.Tasks[0]) }).Tasks[0]
+		e.changeLeader()
+		e.until("a", "started, as the leader has it", func(a *marathon.App) bool { return len(a.Deployments) == 0 })
+		e.stays("a", 10*second, "unknown", func(a *marathon.App) bool {
+			now := &a.Tasks[0]
+			return now.ID == node.ID && now.Running() && len(now.HealthCheckResults) == 0
+		})
+		e.gate("a", "/health", false) // of a change it is told
+		e.until("a", "known to be ill", func(a *marathon.App) bool { return unhealthy(&a.Tasks[0]) })
+	}},
+	{name: "the next leader misses the health of the one that starts, not of those beside it", source: "marathon-lab-roll E25; its tasks' health measured on 1.11.24 and 1.8.222", since: version(1, 8, 0), how: leaders, run: func(e *env) {
+		before := e.up(e.node("a", 2, "1"))
+		starts, beside := before.Tasks[0].ID.Instance(), before.Tasks[1].ID.Instance()
+		e.stop("a", before.Tasks[0])
+		e.gate("a", "/ready", false)
+		e.scale("a", 2)
+		e.until("a", "healthy", func(a *marathon.App) bool { return a.TasksRunning == 2 && healthy(find(a, starts)) })
+		e.changeLeader()
+		e.until("a", "known in part", func(a *marathon.App) bool { return len(a.Deployments) == 0 && healthy(find(a, beside)) })
+		e.stays("a", 10*second, "known in part", func(a *marathon.App) bool {
+			return a.TasksRunning == 2 && !healthy(find(a, starts)) && !unhealthy(find(a, starts)) && healthy(find(a, beside))
+		})
+	}},
 	{name: "a definition above 1 MiB ends the leader", source: "marathon-lab-api §0.3", how: alone, run: func(e *env) {
 		e.up(e.app("a", 1, nil))
 		doc := e.app("b", 0, marathon.Doc{"labels": marathon.Doc{"x": strings.Repeat("x", 1_049_000)}})

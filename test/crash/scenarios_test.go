@@ -150,6 +150,13 @@ var creating = []scenario{
 		w.Run(12 * time.Second)
 		w.Sim.LeaderChange()
 	}, ends: "search/logs converged"},
+	{name: "the leader changes while data nodes start, and the next one misses the health of those that are up", story: func(w *stage) {
+		w.Until(func() bool { return w.Instances("/search/logs/es-datanode") == 3 })
+		w.Run(5 * time.Second)
+		w.crash() // it comes up after the others
+		w.Until(func() bool { return w.turned("UTC") == 2 })
+		w.Sim.LeaderChange()
+	}, ends: "search/logs converged"},
 	{name: "nodes crash in their pre-run script, and the commit that mends it has to wait", setup: func(w *stage) {
 		w.Edit(logs, "TZ: UTC", "TZ: UTC\n    MOOD: crash")
 	}, story: func(w *stage) {

@@ -123,6 +123,18 @@ func (w *stage) instance() (instance, host string) {
 	return "", ""
 }
 
+// crash ends the process of a data node of logs.
+func (w *stage) crash() {
+	w.T.Helper()
+	for _, a := range w.Sim.View().Apps {
+		if a.ID == "/search/logs/es-datanode" && len(a.Tasks) > 0 {
+			w.check(w.Sim.KillTask(a.Tasks[0].ID))
+			return
+		}
+	}
+	w.T.Fatalf("no data node runs")
+}
+
 // turned counts the data nodes of logs that are up with a time zone.
 func (w *stage) turned(zone string) int {
 	n := 0

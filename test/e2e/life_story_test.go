@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"net/http"
-	"os"
 	"testing"
 )
 
@@ -65,12 +64,6 @@ func TestAClusterChangesOnARealMarathonWithoutLosingADocument(t *testing.T) {
 func (s *story) aRollSurvivesTheLeader() {
 	s.t.Helper()
 	l := s.begin("search/logs", logsFile, "_doc", nil)
-	// A leader that takes over while a node starts may never hear that it is healthy (seen on 1.11): esfleet then waits,
-	// which is safe, and would wait for ever. Until it asks the node itself, the leader is killed with ESFLEET_E2E=all only.
-	meanwhile := func(int, []string) {}
-	if os.Getenv("ESFLEET_E2E") == "all" {
-		meanwhile = l.aLeaderChange
-	}
-	l.aChangedSettingRollsTheCluster("", meanwhile)
+	l.aChangedSettingRollsTheCluster("", l.aLeaderChange)
 	l.finish()
 }
