@@ -176,6 +176,7 @@ var arrayCases = []testCase{
 			return "the app is still there"
 		})
 		e.wantAnswer(e.raw("GET", "/v2/apps"+string(e.id("a"))+"/versions", ""), 404)
+		e.gone("a") // the deployment that ended it may hold it for a moment
 		e.create(e.app("a", 0, marathon.Doc{"cmd": "sleep 7"}))
 		e.settled("a")
 		if list, _ := e.raw("GET", "/v2/apps"+string(e.id("a"))+"/versions", "").json()["versions"].([]any); len(list) != 2 {

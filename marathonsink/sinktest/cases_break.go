@@ -84,9 +84,8 @@ var agentCases = []testCase{
 	{name: "a launch that fails is tried again", source: "marathon-lab-api §6 crash loop", how: alone, run: func(e *env) {
 		e.must(e.target.Control.FailNextLaunches(1))
 		e.create(e.app("a", 1, nil))
-		if a := e.running("a", 1); a.LastTaskFailure == "" {
-			e.Error("the failure is not told")
-		}
+		e.running("a", 1)
+		e.until("a", "told to have failed", func(a *marathon.App) bool { return a.LastTaskFailure != "" })
 	}},
 	{name: "without offers an app waits", source: "marathon-lab-api §6", how: alone, run: func(e *env) {
 		e.must(e.target.Control.PauseOffers())

@@ -89,13 +89,7 @@ var eventCases = []testCase{
 					break
 				}
 			}
-			e.raw("DELETE", "/v2/apps"+string(e.id("a")), "")
-			e.eventually(func() string {
-				if _, err := e.c.App(e.ctx, e.id("a")); marathonsink.KindOf(err) == marathonsink.KindNotFound {
-					return ""
-				}
-				return "the app is still there"
-			})
+			e.gone("a")
 		}
 	}},
 	{name: "a list is written without an api_post_event", source: "marathon-lab-api §0.6", run: func(e *env) {
@@ -243,7 +237,7 @@ func failingCheck(name, source, protocol string, told bool) testCase {
 	return testCase{name: name, source: source, run: func(e *env) {
 		doc := e.healthOnly(1, "1")
 		check := marathon.Doc{"protocol": protocol, "path": "/health", "portIndex": 0, "gracePeriodSeconds": 1, "intervalSeconds": 1,
-			"timeoutSeconds": 1, "maxConsecutiveFailures": 2}
+			"timeoutSeconds": 20, "maxConsecutiveFailures": 2}
 		before := e.up(with(doc, marathon.Doc{"healthChecks": []any{check}})).Tasks[0]
 		e.until("a", "healthy", func(a *marathon.App) bool { return healthy(&a.Tasks[0]) })
 		w := e.watch("a")

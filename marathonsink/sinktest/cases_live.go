@@ -67,8 +67,7 @@ var taskCases = []testCase{
 	{name: "a killed task comes back", source: "marathon-lab-api §5 plain kill; marathon §3", run: func(e *env) {
 		e.create(e.app("a", 1, nil))
 		before := e.running("a", 1).Tasks[0]
-		_, err := e.c.KillTask(e.ctx, e.id("a"), before.ID, false)
-		e.must(err)
+		e.killed("a", before)
 		after := e.until("a", "running again", func(a *marathon.App) bool {
 			return len(a.Tasks) == 1 && a.Tasks[0].Running() && a.Tasks[0].ID != before.ID
 		}).Tasks[0]

@@ -55,9 +55,7 @@ var queueCases = []testCase{
 			}
 		}
 		e.eventually(held(true))
-		if a := e.get("a"); a.LastTaskFailure == "" || a.TasksRunning != 0 {
-			e.Errorf("failure %q: %s", a.LastTaskFailure, e.told(a))
-		}
+		e.until("a", "failed", func(a *marathon.App) bool { return a.LastTaskFailure != "" && a.TasksRunning == 0 })
 		w := e.watch("a")
 		e.eventually(func() string { // between two looks it may be out of the queue
 			if a := e.raw("DELETE", "/v2/queue"+string(e.id("a"))+"/delay", ""); a.status != 204 {

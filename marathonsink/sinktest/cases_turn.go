@@ -1,6 +1,7 @@
 package sinktest
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/esfleet/esfleet/marathonsink"
@@ -144,17 +145,19 @@ func (e *env) cancelWhileQueued() (victim marathon.Task) {
 func (e *env) inQueue(name string, want bool) {
 	e.Helper()
 	e.eventually(func() string {
-		queue, err := e.c.Queue(e.ctx)
-		e.must(err)
-		is := false
-		for _, q := range queue {
-			is = is || q.App == e.id(name) && q.Count > 0
-		}
-		if is == want {
+		if e.queued(name) == want {
 			return ""
 		}
 		return "the queue is " + e.raw("GET", "/v2/queue", "").body
 	})
+}
+
+// queued says whether the app waits for offers.
+func (e *env) queued(name string) bool {
+	e.Helper()
+	queue, err := e.c.Queue(e.ctx)
+	e.must(err)
+	return slices.ContainsFunc(queue, func(q marathon.QueueItem) bool { return q.App == e.id(name) && q.Count > 0 })
 }
 
 // turnCases: one node after another gets the definition that was committed.
@@ -175,7 +178,7 @@ var turnCases = []testCase{
 		before := e.gated(2)
 		e.endCommit(e.commit(2, "2"))
 		for _, victim := range before.Tasks {
-			e.kill("a", victim)
+			e.killed("a", victim)
 			e.isBack(victim, true)
 		}
 		e.volumesKept(before, e.rolled(2))
@@ -183,7 +186,7 @@ var turnCases = []testCase{
 	{name: "a plain kill brings a node back with the definition it had", source: "marathon-lab-roll E8", since: version(1, 8, 0), run: func(e *env) {
 		before := e.gated(2)
 		e.endCommit(e.commit(2, "2"))
-		e.kill("a", before.Tasks[0])
+		e.killed("a", before.Tasks[0])
 		e.isBack(before.Tasks[0], false)
 	}},
 	{name: "a crash brings a node back with the definition it had", source: "marathon-lab-roll E8", since: version(1, 8, 0), run: func(e *env) {

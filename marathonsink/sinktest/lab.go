@@ -24,7 +24,7 @@ const (
 	EnvLab = "ESFLEET_MARATHON_LAB"
 
 	labSlots = 8
-	labStart = 4 * time.Minute // the first start of a version also fetches its jars
+	labStart = 8 * time.Minute // the first start of a version also fetches its jars
 )
 
 // LabOptions say what kind of Marathon a Lab is. The zero value is Marathon 1.11 with five agents.

@@ -14,7 +14,7 @@ import (
 
 // labTurn is how long a change of the leader may take: ZooKeeper gives a killed one up after ten seconds, and a busy
 // machine takes as long again to load.
-const labTurn = 2 * time.Minute
+const labTurn = 5 * time.Minute
 
 // Standby starts a second Marathon beside the leader, if there is none, and returns its address.
 func (l *Lab) Standby() (string, error) {
