@@ -7,8 +7,8 @@ build: ## the program
 	CGO_ENABLED=0 go build -trimpath -o esfleet ./cmd/esfleet
 
 test: setup lint ## everything, with real Marathon, git, HAProxy and Elasticsearch where they can be had
-	ESFLEET_E2E=1 go test -race -timeout 60m ./test/e2e ./... # the longest first
-	ESFLEET_E2E=1 go test -timeout 20m -v -run 'Histories|Replays' ./test/histories # as many as fit in two minutes: how many, which faults, which laws
+	ESFLEET_E2E=1 sh test/told.sh go test -race -timeout 60m ./test/e2e ./... # the longest first
+	ESFLEET_E2E=1 sh test/told.sh go test -timeout 20m -v -run 'Histories|Replays' ./test/histories # as many as fit in two minutes: how many, which faults, which laws
 
 quick: ## no servers, no set-up
 	go test ./...
