@@ -27,6 +27,10 @@ const (
 	labStart = 8 * time.Minute // the first start of a version also fetches its jars
 )
 
+// answersLate lets Marathon take two minutes for an answer instead of ten seconds, after which it says 503 "Futures timed
+// out": right after its start on a busy machine its first writes take longer than that (seen on 1.5).
+var answersLate = []string{"--zk_timeout", "120000"}
+
 // LabOptions say what kind of Marathon a Lab is. The zero value is Marathon 1.11 with five agents.
 type LabOptions struct {
 	Version string   // 1.11, 1.8, 1.7 or 1.5
@@ -189,9 +193,10 @@ func (l *Lab) start(parent string, slot int, o LabOptions) error {
 		return err
 	}
 	l.addresses, l.leading = [2]address{{p[1], p[2], p[3]}, {p[4], p[5], p[6]}}, 0
-	l.args, l.flags = []string{"start", "--version", o.Version, "--dir", l.dir, "--agents", agents, "--zk-port", p[0]}, o.Flags
+	l.args = []string{"start", "--version", o.Version, "--dir", l.dir, "--agents", agents, "--zk-port", p[0]}
+	l.flags = append(slices.Clone(o.Flags), answersLate...)
 	if l.user = o.User; l.user != "" {
-		l.flags = append(slices.Clone(l.flags), "--http_credentials", l.user)
+		l.flags = append(l.flags, "--http_credentials", l.user)
 	}
 	l.URL, l.ControlURL, l.MesosURL = l.addresses[0].url(), "http://127.0.0.1:"+p[2], "http://127.0.0.1:"+p[3]
 	l.URLs, l.Agents = []string{l.URL, l.addresses[1].url()}, nil

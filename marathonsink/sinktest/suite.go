@@ -95,7 +95,7 @@ type env struct {
 
 func newEnv(t *testing.T, target Target, prefix string) *env {
 	t.Helper()
-	c, err := marathonsink.New(marathonsink.Options{URLs: target.URLs, Transport: target.Transport, Credentials: target.credentials()})
+	c, err := marathonsink.New(marathonsink.Options{URLs: target.URLs, Transport: target.Transport, Credentials: target.credentials(), Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
