@@ -22,8 +22,8 @@ histories: ## random commits and faults in random clusters: make histories N=100
 mutants: ## each known kind of bug put into our own code: which of them does no test notice? make test tries a few
 	ESFLEET_MUTANTS=$(or $(KIND),all) go test -count=1 -timeout 240m -v ./test/histories/mutants
 
-roll: ## the daemon and Marathon's leader killed at every write of a commit and of a turn, on real Marathon 1.11, 1.8, 1.7 and 1.5, a table for each (make test takes a part); VERSION=1.7: that one alone
-	ESFLEET_E2E=all go test -count=1 -timeout 120m -v -run 'Dies/$(VERSION)' ./test/roll
+roll: ## the daemon and Marathon's leader killed at every write of a commit and of a turn, on real Marathon 1.11, 1.8, 1.7 and 1.5, into test/roll/ROLL.md (make test takes a part); VERSION=1.7: that one alone, and the rest of the page stays
+	ESFLEET_E2E=all ESFLEET_ROLL=$(CURDIR)/test/roll/ROLL.md go test -count=1 -timeout 120m -v -run 'Dies/$(VERSION)' ./test/roll
 
 conformance: ## every case of marathonsink/sinktest, simulator beside real Marathon 1.11, 1.8, 1.7 and 1.5, into its CONFORMANCE.md (make test takes a part); VERSION=1.7, CASE='standby|leader': those alone, and the rest of the page stays
 	ESFLEET_E2E=1 ESFLEET_CONFORMANCE=$(CURDIR)/marathonsink/sinktest/CONFORMANCE.md \

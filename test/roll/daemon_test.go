@@ -2,6 +2,7 @@ package roll_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -127,6 +128,10 @@ func (d *daemon) RoundTrip(r *http.Request) (*http.Response, error) {
 	if dies && at == beforeSent {
 		return nil, d.die(v, at)
 	}
+	if err := d.w.awaitChange(r.Context(), v); err != nil {
+		return nil, err
+	}
+	d.w.foreignEnds()
 	d.w.law.sends(v, r)
 	d.w.beforeLeader(v)
 	res, err := wire.RoundTrip(r)
@@ -165,7 +170,7 @@ func whole(res *http.Response) error {
 func (d *daemon) die(v verb, at moment) error {
 	d.died = point{v, at}
 	d.dead.Store(true)
-	d.w.law.say("the daemon dies: %s, %s", v, at)
+	d.w.law.moves("the daemon dies: %s, %s", v, at)
 	return errDead
 }
 
@@ -185,6 +190,24 @@ func (w *world) beforeLeader(v verb) {
 	if v == startNode && w.nextLeader() == v {
 		w.board.hold(true)
 	}
+}
+
+// awaitChange holds a write back that is to end a leader while the one before is still being followed by the next: each
+// leader has its own end.
+func (w *world) awaitChange(ctx context.Context, v verb) error {
+	if w.changing == nil || len(w.pass.leader) == 0 || w.pass.leader[0] != v {
+		return nil
+	}
+	select {
+	case err := <-w.changing:
+		w.changed(err)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if _, err := w.lab.Standby(); err != nil {
+		return err
+	}
+	return ctx.Err() // a standby may take long to start; a write that is late by that is not sent
 }
 
 // nextLeader is the write after which the leader dies next; "" for none.
@@ -212,7 +235,7 @@ func (w *world) killLeader(v verb) bool {
 		}
 		_ = c.Close()
 	}
-	w.law.say("the leader dies: %s", v)
+	w.law.moves("the leader dies: %s", v)
 	w.changing, w.changedAt, w.leading = changed, v, 1-w.leading
 	return true
 }

@@ -19,6 +19,7 @@ type law struct {
 
 	mu      sync.Mutex
 	began   time.Time
+	moved   time.Time                // when something happened last that cannot happen for ever
 	over    bool                     // the test has ended, and so do the nodes
 	known   map[string]node          // by name, each as it ran last; nil while the cluster is created
 	down    map[string]bool          // by name
@@ -32,7 +33,7 @@ type law struct {
 }
 
 func newLaw(t *testing.T) *law {
-	return &law{t: t, began: time.Now(), down: map[string]bool{}, orders: map[marathon.TaskID]bool{}, ended: map[string]int{}}
+	return &law{t: t, began: time.Now(), moved: time.Now(), down: map[string]bool{}, orders: map[marathon.TaskID]bool{}, ended: map[string]int{}}
 }
 
 func (l *law) breaks(format string, args ...any) {
@@ -62,6 +63,21 @@ func (l *law) sayLocked(format string, args ...any) {
 	}
 }
 
+// moves says something that brings the pass nearer to its end: it has so many deaths and each node has one turn.
+func (l *law) moves(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.moved = time.Now()
+	l.sayLocked(format, args...)
+}
+
+// rests is for how long the pass has not come nearer to its end.
+func (l *law) rests() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Since(l.moved)
+}
+
 // members is how many nodes there must be; 0 while they are created.
 func (l *law) members() int {
 	l.mu.Lock()
@@ -88,6 +104,7 @@ func (l *law) newPass() {
 func (l *law) started(n node) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.moved = time.Now()
 	l.sayLocked("  up    %s %s word %s", n.Name, n.Task, n.Word)
 	if l.known == nil {
 		return
@@ -109,6 +126,7 @@ func (l *law) started(n node) {
 func (l *law) isDown(n node) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.moved = time.Now()
 	l.sayLocked("  down  %s %s", n.Name, n.Task)
 	if l.known == nil {
 		return
@@ -167,6 +185,12 @@ func (l *law) setForeign(yes bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.foreign = yes
+}
+
+func (l *law) isForeign() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.foreign
 }
 
 // counts are the nodes that are down now, all ends there have been, and the writes of this pass.

@@ -54,13 +54,14 @@ type pass struct {
 	foreign []plan.Verb
 }
 
-func newWorld(t *testing.T, version string, masters bool) *world {
+func newWorld(t *testing.T, x *table) *world {
 	t.Helper()
+	version, masters := x.version, x.masters
 	flags := []string{"--decline_offer_duration", "2000", "--scale_apps_interval", "15000", "--task_reservation_timeout", "5000"}
 	if version == "1.11" {
 		flags = append(flags, "--min_revive_offers_interval", "100")
 	}
-	w := &world{t: t, law: newLaw(t), table: &table{version: version}, masters: masters}
+	w := &world{t: t, law: newLaw(t), table: x, masters: masters}
 	w.lab = sinktest.StartLab(t, sinktest.LabOptions{Version: version, Agents: 4, Flags: flags})
 	w.board = newBoard(t, w.law)
 	master := spec.Data
@@ -129,7 +130,8 @@ func (w *world) nodes() int {
 	return 3
 }
 
-// patience bounds what never ends; a loaded machine is slow.
+// patience is how long a pass may come no nearer to its end before that is given up: a loaded machine is slow, and after a
+// change of the leader the daemon rests.
 const patience = 5 * time.Minute
 
 // create lets the daemon make the cluster, undisturbed.
@@ -140,20 +142,20 @@ func (w *world) create() {
 	w.law.created(w.board.nodes())
 	w.board.hold(false)
 	w.watched = true
-	w.law.say("created")
+	w.law.moves("created")
 }
 
 // until lets the daemon work until something is so.
 func (w *world) until(what string, so func(*reconcile.View) bool) {
 	w.t.Helper()
 	var v *reconcile.View
-	for end := time.Now().Add(patience); ; {
+	for {
 		w.settleLeader()
 		busy := false
 		if v, busy = w.turn(); v != nil && so(v) {
 			return
 		}
-		if time.Now().After(end) || w.t.Context().Err() != nil {
+		if w.law.rests() > patience || w.t.Context().Err() != nil {
 			b := &strings.Builder{}
 			if v != nil {
 				_ = plan.Text(b, v.Plans())
@@ -179,7 +181,7 @@ func (w *world) turn() (v *reconcile.View, busy bool) {
 	}
 	if w.pushAgain.Swap(false) {
 		w.push()
-		w.law.say("git changes again: word %d", w.word)
+		w.law.moves("git changes again: word %d", w.word)
 	}
 	v = w.daemon.r.Look(w.t.Context(), w.input)
 	w.interfere(v)
@@ -228,13 +230,8 @@ func (w *world) settleLeader() {
 	if w.changing != nil {
 		select {
 		case err := <-w.changing:
+			w.changed(err)
 			must(w.t, err)
-			w.law.say("the leader has changed")
-			w.changing = nil
-			w.board.hold(false)
-			row := w.table.row(w.changedAt, "the leader dies")
-			row.then = "goes on under the next leader"
-			w.changedAt = ""
 		default:
 			return
 		}
@@ -243,6 +240,19 @@ func (w *world) settleLeader() {
 		_, err := w.lab.Standby()
 		must(w.t, err)
 	}
+}
+
+// changed takes note of the end of a change of the leader.
+func (w *world) changed(err error) {
+	w.changing = nil
+	w.board.hold(false)
+	if err != nil {
+		w.law.breaks("there is no next leader: %v", err)
+		return
+	}
+	w.law.moves("the leader has changed")
+	row := w.table.row(w.changedAt, leaderDies)
+	row.then = "goes on under the next leader"
 }
 
 // run makes a pass, and checks that all is as git says at its end.
@@ -254,7 +264,7 @@ func (w *world) run(t *testing.T, p pass) {
 	w.pass = p
 	w.law.newPass()
 	w.push()
-	w.law.say("pass with word %d", w.word)
+	w.law.moves("pass with word %d", w.word)
 	w.until("git and Marathon say the same", func(v *reconcile.View) bool { return v.Converged() && w.changing == nil })
 	if left := w.pass; len(left.deaths)+len(left.leader)+len(left.foreign) > 0 {
 		w.t.Errorf("nothing has come of %+v", left)
@@ -336,15 +346,23 @@ func (w *world) interfere(v *reconcile.View) {
 		w.daemon.r.Act(w.t.Context(), w.daemon.r.Look(w.t.Context(), w.input))
 	}
 	w.board.hold(false)
-	for end := time.Now().Add(patience); len(w.deployments()) > 0; time.Sleep(200 * time.Millisecond) {
+	for end := time.Now().Add(patience); w.law.isForeign(); time.Sleep(200 * time.Millisecond) {
 		if time.Now().After(end) {
 			w.t.Fatal("the foreign deployment does not end")
 		}
 		w.daemon.r.Act(w.t.Context(), w.daemon.r.Look(w.t.Context(), w.input))
+		w.foreignEnds()
 	}
-	w.law.setForeign(false)
-	row := w.table.row(verb(step.Verb), "somebody else restarts the app")
+	row := w.table.row(ahead(step.Verb), foreignRestart)
 	row.then = "waits, writes nothing"
+}
+
+// foreignEnds takes note of the end of somebody else's deployment. It is asked before each write too: the daemon may see
+// that end first.
+func (w *world) foreignEnds() {
+	if w.law.isForeign() && len(w.deployments()) == 0 {
+		w.law.setForeign(false)
+	}
 }
 
 func must(t *testing.T, err error) {
