@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/esfleet/esfleet/marathonsink/marathon"
 )
 
 // envReport names the file that the table of all cases and Marathons is written to; it also asks for all versions.
@@ -118,11 +121,16 @@ func readTable(page string) map[string]map[string]string {
 func (r *report) keep(before map[string]map[string]string) {
 	for _, c := range r.columns {
 		for _, k := range allCases() {
-			if cell := before[k.name][c.name]; (!c.ran || !chosen(k)) && (cell == "ok" || cell == "FAIL") {
+			if cell := before[k.name][c.name]; (!c.ran || !chosen(k)) && isAbout(k, c.name) && (cell == "ok" || cell == "FAIL") {
 				c.cells[k.name] = cell
 			}
 		}
 	}
+}
+
+// isAbout says whether a case is about the Marathon of a column.
+func isAbout(k testCase, column string) bool {
+	return slices.ContainsFunc(suiteVersions, func(v marathon.Version) bool { return strings.HasSuffix(column, " "+generation(v)) && k.fits(v) })
 }
 
 // write puts the table where the environment asks for it.

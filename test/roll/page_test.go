@@ -20,12 +20,14 @@ type page struct {
 	cells map[string]map[string]string // by moment, by version
 }
 
-// moments are the lines of the page: every moment that some Marathon goes through.
+// moments are the lines of the page, pass by pass: every moment that some Marathon goes through.
 func moments() (out []string) {
-	for _, version := range generations {
-		for _, r := range newTable(version, ownMasters(version, true), passes(version, true)).rows {
-			if key := r.moment(); !slices.Contains(out, key) {
-				out = append(out, key)
+	for _, p := range passes(generations[0], true) {
+		for _, version := range generations {
+			for _, r := range newTable(version, ownMasters(version, true), passes(version, true)).rows {
+				if key := r.moment(); r.pass == p.name && !slices.Contains(out, key) {
+					out = append(out, key)
+				}
 			}
 		}
 	}
