@@ -133,6 +133,7 @@ func (r *Reconciler) planAll(ctx context.Context, in Input, states map[spec.Mara
 		}
 	}
 	r.askAll(ctx, asking)
+	r.makeRoom(ctx, in.Fleet, all)
 	var touched []spec.ClusterID
 	for i := range all {
 		if l := &all[i]; l.view.Plan.Touches() {

@@ -12,6 +12,7 @@ import (
 	"github.com/esfleet/esfleet/reconcile/esgate"
 	"github.com/esfleet/esfleet/reconcile/oplog"
 	"github.com/esfleet/esfleet/reconcile/plan"
+	"github.com/esfleet/esfleet/reconcile/preflight"
 	"github.com/esfleet/esfleet/render"
 	"github.com/esfleet/esfleet/spec"
 )
@@ -46,6 +47,11 @@ type Elasticsearch interface {
 	Write(ctx context.Context, t esgate.Target, c esgate.Change) error
 }
 
+// A Mesos tells what the agents under a Marathon have left, or why that is not known.
+type Mesos interface {
+	Pool(ctx context.Context, m spec.Marathon) preflight.Pool
+}
+
 // A Journal is written before and after every effect. What it cannot write is not done.
 type Journal interface {
 	Begin(e oplog.Entry) (oplog.ID, error)
@@ -57,8 +63,10 @@ type Options struct {
 	// Connect makes the client of one Marathon; it is called once for each distinct declaration.
 	Connect       func(spec.Marathon) (Marathon, error)
 	Elasticsearch Elasticsearch
-	Journal       Journal
-	Log           *slog.Logger
+	// Mesos may be nil: then nobody is asked for room, and nothing is held for want of it.
+	Mesos   Mesos
+	Journal Journal
+	Log     *slog.Logger
 	// Render makes a cluster's apps; nil means render.Cluster. Who lets many reconcilers look at the same commits may
 	// remember what it gave.
 	Render Renderer

@@ -31,6 +31,8 @@ func (t *target) add(cmd *cobra.Command, formats ...string) {
 	f.StringVar(&t.flags.Branch, "branch", "", "the branch to follow (default \"main\")")
 	f.StringVar(&t.flags.Marathon, "marathon", "", "use this Marathon in place of the ones the fleet declares")
 	f.StringVar(&t.flags.MarathonCredential, "marathon-credential", "", "env:NAME or file:/path with user:password or a bearer token")
+	f.StringVar(&t.flags.Mesos, "mesos", "", "addresses of Mesos masters, with commas (default: the one that Marathon names)")
+	f.StringVar(&t.flags.MesosCredential, "mesos-credential", "", "env:NAME or file:/path with user:password for --mesos")
 	f.StringVar(&t.flags.GitCredential, "git-credential", "", "env:NAME or file:/path with a token or an ssh key")
 	f.StringVar(&t.flags.AllowRewriteTo, "allow-rewrite-to", "", "full commit id of a rewritten branch that you accept")
 	f.StringVar(&t.flags.KnownHosts, "known-hosts", "", "file of accepted ssh host keys")
@@ -63,6 +65,7 @@ func (t *target) resolve() (daemon.Config, error) {
 	for _, v := range []struct{ flag, into *string }{
 		{&t.flags.Fleet, &c.Fleet}, {&t.flags.Branch, &c.Branch}, {&t.flags.Marathon, &c.Marathon},
 		{&t.flags.MarathonCredential, &c.MarathonCredential}, {&t.flags.GitCredential, &c.GitCredential},
+		{&t.flags.Mesos, &c.Mesos}, {&t.flags.MesosCredential, &c.MesosCredential},
 		{&t.flags.KnownHosts, &c.KnownHosts}, {&t.flags.AllowRewriteTo, &c.AllowRewriteTo}, {&t.flags.ElasticsearchProxy, &c.ElasticsearchProxy}, {&t.flags.State, &c.State},
 	} {
 		if *v.flag != "" {

@@ -82,7 +82,7 @@ To see it work, without any server:  esfleet demo`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return exit{exitUsage, fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())}
 	})
-	root.AddCommand(newValidate(), newRender(), newDiff(), newPlan(), newApply(), newRun(), newStatus(), newHistory(),
+	root.AddCommand(newValidate(), newRender(), newDiff(), newPlan(), newApply(), newRun(), newStatus(), newCapacity(), newHistory(),
 		newSuspend(), newResume(), newDiscovery(), newSchema(), newSim(), newDemo(), newVersion())
 	wrapArgs(root)
 	return root

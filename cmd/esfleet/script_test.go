@@ -80,6 +80,7 @@ func startMarathon(ts *testscript.TestScript, neg bool, args []string) {
 	net2, net3 := 64+os.Getpid()%128, int(pools.Add(1))
 	for i := range agents {
 		agents[i].Hostname = fmt.Sprintf("127.%d.%d.%d", net2, net3, 11+i)
+		ts.Setenv(fmt.Sprintf("HOST%d", i+1), agents[i].Hostname)
 	}
 	nodes := &pretend.Fleet{Boot: 20 * time.Millisecond, Form: 20 * time.Millisecond, Join: 20 * time.Millisecond, Recover: 20 * time.Millisecond}
 	sim := marathonsim.New(marathonsim.Options{Agents: agents, Programs: nodes.Program,

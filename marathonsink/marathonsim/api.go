@@ -28,7 +28,7 @@ func (c *call) isNot(key string) bool { v := c.query[key]; return len(v) > 0 && 
 
 // ServeHTTP is Marathon's API.
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if s.refusesStranger(w, r) || s.refusesAll(w) {
+	if s.servesMesos(w, r) || s.refusesStranger(w, r) || s.refusesAll(w) {
 		return
 	}
 	if strings.Trim(r.URL.Path, "/") == "v2/events" && r.Method == http.MethodGet {
@@ -157,7 +157,7 @@ func (s *Sim) info() map[string]any {
 		"name": "marathon", "version": s.opt.Version.String(), "buildref": "simulated", "elected": true,
 		"leader": s.leaderAddress(), "frameworkId": s.frameworkPrefix() + "-0000",
 		"marathon_config": map[string]any{
-			"master": "sim", "framework_name": "marathon", "mesos_role": s.opt.Role, "ha": true, "features": []any{},
+			"master": "sim", "mesos_leader_ui_url": "http://" + s.leaderAddress() + "/", "framework_name": "marathon", "mesos_role": s.opt.Role, "ha": true, "features": []any{},
 			"hostname": "marathon-1.sim", "local_port_min": 10000, "local_port_max": 20000,
 			"failover_timeout": 604800, "checkpoint": true, "executor": "//cmd", "webui_url": nil,
 			"scale_apps_interval": s.opt.ScaleCheck.Milliseconds(), "task_launch_timeout": 300000,

@@ -33,6 +33,10 @@ type Config struct {
 	Marathon string `json:"marathon,omitempty"`
 	// MarathonCredential names "user:password" or a bearer token for Marathon.
 	MarathonCredential string `json:"marathonCredential,omitempty"`
+	// Mesos are the addresses of Mesos masters, with commas, in place of the one that Marathon names; MesosCredential names
+	// "user:password" for them, and goes nowhere else.
+	Mesos           string `json:"mesos,omitempty"`
+	MesosCredential string `json:"mesosCredential,omitempty"`
 	// ElasticsearchProxy is an HTTP proxy through which the nodes are asked.
 	ElasticsearchProxy string `json:"elasticsearchProxy,omitempty"`
 	// Poll is how often git is asked, Resync how often Marathon is read when nothing happens.
@@ -101,7 +105,8 @@ func Load(path string, getenv func(string) string) (Config, error) {
 	}{
 		{"FLEET", &c.Fleet}, {"BRANCH", &c.Branch}, {"GIT_CREDENTIAL", &c.GitCredential}, {"KNOWN_HOSTS", &c.KnownHosts},
 		{"CA_BUNDLE", &c.CABundle}, {"ALLOW_REWRITE_TO", &c.AllowRewriteTo}, {"STATE", &c.State}, {"LISTEN", &c.Listen}, {"MARATHON", &c.Marathon},
-		{"MARATHON_CREDENTIAL", &c.MarathonCredential}, {"ELASTICSEARCH_PROXY", &c.ElasticsearchProxy}, {"LOG_FORMAT", &c.LogFormat},
+		{"MARATHON_CREDENTIAL", &c.MarathonCredential}, {"MESOS", &c.Mesos}, {"MESOS_CREDENTIAL", &c.MesosCredential},
+		{"ELASTICSEARCH_PROXY", &c.ElasticsearchProxy}, {"LOG_FORMAT", &c.LogFormat},
 	} {
 		if s := getenv("ESFLEET_" + v.name); s != "" {
 			*v.into = s
@@ -128,7 +133,7 @@ func (c Config) Check() error {
 	if c.Fleet == "" {
 		bad = append(bad, "fleet is not set: write the fleet repository's URL or a directory (--fleet, ESFLEET_FLEET or fleet: in the config file)")
 	}
-	for _, s := range []struct{ name, value string }{{"gitCredential", c.GitCredential}, {"marathonCredential", c.MarathonCredential}} {
+	for _, s := range []struct{ name, value string }{{"gitCredential", c.GitCredential}, {"marathonCredential", c.MarathonCredential}, {"mesosCredential", c.MesosCredential}} {
 		if s.value != "" && !namesSecret(s.value) {
 			bad = append(bad, s.name+" must name where the secret is, env:NAME or file:/path, not hold it")
 		}
@@ -140,6 +145,14 @@ func (c Config) Check() error {
 			bad = append(bad, s.name+" "+what)
 		}
 	}
+	for _, address := range c.mesos() {
+		if what := wrongAddress(address, "mesosCredential"); what != "" {
+			bad = append(bad, "mesos "+what)
+		}
+	}
+	if c.MesosCredential != "" && c.Mesos == "" {
+		bad = append(bad, "mesosCredential goes only to the addresses in mesos, and there are none")
+	}
 	if c.LogFormat != "json" && c.LogFormat != "text" {
 		bad = append(bad, fmt.Sprintf("logFormat %q is neither json nor text", c.LogFormat))
 	}
@@ -150,6 +163,11 @@ func (c Config) Check() error {
 		return fmt.Errorf("configuration: %s", strings.Join(bad, "; "))
 	}
 	return nil
+}
+
+// mesos are the addresses of Mesos masters.
+func (c Config) mesos() []string {
+	return strings.FieldsFunc(c.Mesos, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
 func namesSecret(ref string) bool {

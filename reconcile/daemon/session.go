@@ -102,7 +102,7 @@ func Open(ctx context.Context, c Config, p Parts) (*Session, error) {
 	if err != nil {
 		return nil, errors.Join(err, src.Close())
 	}
-	s.Reconciler = reconcile.New(reconcile.Options{Connect: s.connect, Elasticsearch: es, Journal: s.journal, Log: s.log,
+	s.Reconciler = reconcile.New(reconcile.Options{Connect: s.connect, Elasticsearch: es, Mesos: &mesos{session: s}, Journal: s.journal, Log: s.log,
 		Listener: p.Listener, Parallel: c.Parallel, Actor: actor()})
 	return s, nil
 }
@@ -241,6 +241,17 @@ func (s *Session) credentials(d spec.Marathon) (marathonsink.Credentials, error)
 
 // readCredentials reads "user:password" or a bearer token from where ref says.
 func readCredentials(ref string) (marathonsink.Credentials, error) {
+	value, err := readSecret(ref)
+	if err != nil {
+		return marathonsink.Credentials{}, fmt.Errorf("read Marathon's credentials: %w", err)
+	}
+	if user, password, ok := strings.Cut(value, ":"); ok {
+		return marathonsink.BasicAuth(user, password), nil
+	}
+	return marathonsink.BearerToken(value), nil
+}
+
+func readSecret(ref string) (string, error) {
 	kind, where, _ := strings.Cut(ref, ":")
 	var value string
 	if kind == "env" {
@@ -248,16 +259,12 @@ func readCredentials(ref string) (marathonsink.Credentials, error) {
 	} else {
 		b, err := os.ReadFile(where)
 		if err != nil {
-			return marathonsink.Credentials{}, fmt.Errorf("read Marathon's credentials: %w", err)
+			return "", err
 		}
 		value = string(b)
 	}
-	value = strings.TrimSpace(value)
-	if value == "" {
-		return marathonsink.Credentials{}, fmt.Errorf("read Marathon's credentials: %s is empty", ref)
+	if value = strings.TrimSpace(value); value == "" {
+		return "", fmt.Errorf("%s is empty", ref)
 	}
-	if user, password, ok := strings.Cut(value, ":"); ok {
-		return marathonsink.BasicAuth(user, password), nil
-	}
-	return marathonsink.BearerToken(value), nil
+	return value, nil
 }

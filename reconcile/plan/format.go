@@ -34,6 +34,9 @@ func Text(w io.Writer, plans []Cluster) error {
 				fmt.Fprintf(b, "         at %s\n", h.Pos)
 			}
 		}
+		for _, x := range c.Notes {
+			fmt.Fprintf(b, "  note: %s: %s\n", x.Rule, oneLine(x.Why))
+		}
 	}
 	b.WriteString(Summary(plans) + "\n")
 	_, err := io.WriteString(w, b.String())
@@ -130,6 +133,9 @@ func Markdown(w io.Writer, plans []Cluster) error {
 				fmt.Fprintf(b, "  way out: %s\n", code(h.WayOut))
 			}
 		}
+		for _, x := range c.Notes {
+			fmt.Fprintf(b, "- note: %s: %s\n", x.Rule, code(x.Why))
+		}
 		b.WriteString("\n</details>\n")
 	}
 	_, err := io.WriteString(w, b.String())
@@ -175,6 +181,7 @@ type DocumentCluster struct {
 	Steps    []Step     `json:"steps"`
 	Holds    []Hold     `json:"holds"`
 	Waits    []Wait     `json:"waits"`
+	Notes    []Note     `json:"notes"`
 	Progress []Progress `json:"progress"`
 	Slots    []Slot     `json:"slots"`
 	Work     []Work     `json:"work"`
@@ -185,7 +192,7 @@ func NewDocument(commit string, plans []Cluster) Document {
 	d := Document{Version: "esfleet.plan/v1", Commit: commit, Summary: Summary(plans), Clusters: []DocumentCluster{}}
 	for _, c := range plans {
 		d.Clusters = append(d.Clusters, DocumentCluster{
-			Cluster: c.ID.String(), Phase: c.Phase, Steps: orEmpty(c.Steps), Holds: orEmpty(c.Holds), Waits: orEmpty(c.Waits), Progress: orEmpty(c.Progress),
+			Cluster: c.ID.String(), Phase: c.Phase, Steps: orEmpty(c.Steps), Holds: orEmpty(c.Holds), Waits: orEmpty(c.Waits), Notes: orEmpty(c.Notes), Progress: orEmpty(c.Progress),
 			Slots: orEmpty(c.Slots), Work: orEmpty(c.Work)})
 	}
 	return d

@@ -23,6 +23,7 @@ func Make(want *render.Desired, d *drift.Drift, f Facts) Cluster {
 	default:
 		m.converge()
 	}
+	m.room()
 	if m.out.Phase = m.phase(); m.out.Phase == IsSuspended {
 		m.out.Waits = append([]Wait{{Rule: RuleSuspended, Why: m.suspended}}, m.out.Waits...)
 	}

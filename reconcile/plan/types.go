@@ -12,6 +12,7 @@ import (
 
 	"github.com/esfleet/esfleet/marathonsink/marathon"
 	"github.com/esfleet/esfleet/reconcile/esgate"
+	"github.com/esfleet/esfleet/reconcile/preflight"
 	"github.com/esfleet/esfleet/spec"
 )
 
@@ -134,6 +135,9 @@ type Cluster struct {
 	Steps []Step // in order; Next is the one due now
 	Holds []Hold
 	Waits []Wait
+	Notes []Note
+	// Room is what the steps would newly take of the pool; nil where they take nothing.
+	Room *Room
 	// Progress is what runs of what is wanted, by component in creation order.
 	Progress []Progress
 	// Slots are the places of Elasticsearch nodes, by app and name, and Work is what is under way. Of a cluster that is as
@@ -176,6 +180,8 @@ type Facts struct {
 	// Elasticsearch is what the cluster itself answered; the zero value is "not asked". Where the plan needs an answer it
 	// Waits with RuleAskElasticsearch; ask then, and make the plan again.
 	Elasticsearch esgate.Health
+	// Pool is what the agents under the cluster's Marathon have left; nil: not asked. Where the plan needs it, it has a Room.
+	Pool *preflight.Pool
 	// Drained says since when each node that is to leave was empty in every reading (esgate.Empty), by name.
 	Drained map[string]time.Time
 	// AskElasticsearch demands an answer even where nothing else does.
@@ -218,4 +224,8 @@ const (
 	RuleVanished             = "vanished-from-git"
 	RuleForeignApp           = "foreign-app"
 	RuleRefused              = "marathon-refuses"
+	RuleNoRoom               = "no-room-in-the-pool"
+	// RuleRoom and RuleRoomUnknown are notes: they keep nothing from being done.
+	RuleRoom        = "room-in-the-pool"
+	RuleRoomUnknown = "room-unknown"
 )

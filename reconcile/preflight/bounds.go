@@ -7,8 +7,8 @@ import (
 	"github.com/esfleet/esfleet/marathonsink/marathon"
 )
 
-// beyondLimit says by how much everything together is above what the role may still take; "" if it is not.
-func (s *search) beyondLimit() string {
+// beyondLimit says by how much everything together is above what the role may still take; nothing if it is not.
+func (s *search) beyondLimit() shortfall {
 	used := map[string]Resources{}
 	for _, it := range s.items {
 		role, n := it.role(s.pool.Role), Amount(it.Count)
@@ -28,15 +28,15 @@ func (s *search) beyondLimit() string {
 			unit string
 		}{{limit.CPUs, u.CPUs, "cpus"}, {limit.Mem, u.Mem, "memory"}, {limit.Disk, u.Disk, "disk"}} {
 			if x.left != nil && x.want > *x.left {
-				return fmt.Sprintf("role %s may take %s more before its limit in Mesos, and this needs %s", role, quantity(x.unit, *x.left), quantity(x.unit, x.want))
+				return shortfall{why: fmt.Sprintf("role %s may take %s more before its limit in Mesos, and this needs %s", role, quantity(x.unit, *x.left), quantity(x.unit, x.want))}
 			}
 		}
 	}
-	return ""
+	return shortfall{}
 }
 
-// lacking says what is short for an item, or one after it, if it had all that is left to itself; "" if that would do.
-func (s *search) lacking(from int) string {
+// lacking says what is short for an item, or one after it, if it had all that is left to itself; nothing if that would do.
+func (s *search) lacking(from int) shortfall {
 	for i := from; i < len(s.items); i++ {
 		n := 0
 		for h := range s.hosts {
@@ -48,7 +48,7 @@ func (s *search) lacking(from int) string {
 			return s.explain(i, s.items[i].Count)
 		}
 	}
-	return ""
+	return shortfall{}
 }
 
 // most is how many more instances of an item a host with this room could take by itself, at most up to.

@@ -10,6 +10,12 @@ import (
 	"github.com/esfleet/esfleet/marathonsink/marathon"
 )
 
+// A shortfall is what keeps an app's instances away; the app is "" where it is all of them together.
+type shortfall struct {
+	app marathon.AppID
+	why string
+}
+
 // An offender is an agent that does not take one more instance, and all that speaks against it.
 type offender struct {
 	host string
@@ -20,7 +26,7 @@ type offender struct {
 
 // explain says what left more instances of an item need, how many have it, and what the other agents lack, first the ones
 // that lack the least: 'es-datanode needs 6 hosts with 4 cpus, 32GiB memory: 4 have it; host-7 lacks 3GiB memory'.
-func (s *search) explain(item, left int) string {
+func (s *search) explain(item, left int) shortfall {
 	it := s.items[item]
 	n := 0
 	var against []offender
@@ -54,7 +60,7 @@ func (s *search) explain(item, left int) string {
 	if s.depth > s.countOf(item) {
 		beside = " beside what else is to come"
 	}
-	return fmt.Sprintf("%s needs %s with %s: %d %s it%s%s", it.App.Name(), what, it.needs(), n, have(n), beside, listed(against))
+	return shortfall{it.App, fmt.Sprintf("%s needs %s with %s: %d %s it%s%s", it.App.Name(), what, it.needs(), n, have(n), beside, listed(against))}
 }
 
 func (s *search) countOf(item int) int {
@@ -96,6 +102,9 @@ func listed(against []offender) string {
 		names := hosts[why]
 		if len(names) > most {
 			names = append(slices.Clone(names[:most]), fmt.Sprintf("%d more", len(names)-most))
+		}
+		if len(names) > 1 {
+			names[len(names)-1] += ":"
 		}
 		out += "; " + strings.Join(names, ", ") + " " + why
 	}
@@ -157,7 +166,10 @@ func (s *search) unfit(it *Item, g *Agent) []string {
 
 // needs is what one instance takes: '4 cpus, 32GiB memory, 1TiB disk'.
 func (it *Item) needs() string {
-	out := []string{quantity("cpus", it.CPUs), quantity("memory", it.Mem)}
+	out := []string{quantity("cpus", it.CPUs)}
+	if it.Mem > 0 {
+		out = append(out, quantity("memory", it.Mem))
+	}
 	if it.Disk > 0 {
 		out = append(out, quantity("disk", it.Disk))
 	}

@@ -23,12 +23,13 @@ func (a Answer) String() string { return [...]string{"unknown", "fits", "no room
 // A Verdict is the answer to an Ask.
 type Verdict struct {
 	Answer Answer
-	// Placement is one that meets everything, where it fits: a line for each app and agent, in the order of both.
+	// Placement is one that meets everything, where it fits: a line for each app, as asked, and agent.
 	Placement []Assignment
 	// AnyOrder says that it fits however Marathon places: it takes the first offer that will do, not the best.
 	AnyOrder bool
-	// Why says what is lacking and where, or why there is no answer.
+	// Why says what is lacking and where, or why there is no answer, and App for which app, if for one.
 	Why string
+	App marathon.AppID
 }
 
 // An Assignment is how many new instances of an app an agent takes.
@@ -48,17 +49,17 @@ func Place(p *Pool, a Ask) Verdict {
 		return Verdict{Answer: Fits, AnyOrder: true}
 	}
 	s := newSearch(p, a)
-	why := s.beyondLimit()
-	if why == "" {
-		why = s.lacking(0)
+	short := s.beyondLimit()
+	if short.why == "" {
+		short = s.lacking(0)
 	}
-	if why == "" {
+	if short.why == "" {
 		if s.place(0, s.items[0].Count, 0) {
 			return s.found(newSearch(p, a).fitsInAnyOrder())
 		}
-		why = s.stuck
+		short = s.stuck
 		if s.steps > mostSteps {
-			return Verdict{Why: "too many ways to place them to try all: " + why}
+			return Verdict{Why: "too many ways to place them to try all: " + short.why}
 		}
 	}
 	for i, it := range s.items {
@@ -67,9 +68,9 @@ func Place(p *Pool, a Ask) Verdict {
 		}
 	}
 	if p.Returning > 0 {
-		return Verdict{Why: plural(p.Returning, "agent") + " not back yet since the Mesos master was elected; without them " + why}
+		return Verdict{Why: plural(p.Returning, "agent") + " not back yet since the Mesos master was elected; without them " + short.why}
 	}
-	return Verdict{Answer: NoRoom, Why: why}
+	return Verdict{Answer: NoRoom, App: short.app, Why: short.why}
 }
 
 const strayed = "the agent of one of its instances is not known to the Mesos master"
@@ -99,8 +100,12 @@ func (s *search) placement() []Assignment {
 			}
 		}
 	}
+	asked := map[marathon.AppID]int{}
+	for i := range s.ask.Items {
+		asked[s.ask.Items[i].App] = i
+	}
 	slices.SortStableFunc(out, func(a, b Assignment) int {
-		return cmp.Or(cmp.Compare(a.App, b.App), cmp.Compare(a.Hostname, b.Hostname), cmp.Compare(a.AgentID, b.AgentID))
+		return cmp.Or(cmp.Compare(asked[a.App], asked[b.App]), cmp.Compare(a.Hostname, b.Hostname), cmp.Compare(a.AgentID, b.AgentID))
 	})
 	return out
 }

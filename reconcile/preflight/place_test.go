@@ -67,18 +67,18 @@ func TestPlaceSaysWhetherThereIsRoomAndWhatIsLacking(t *testing.T) {
 		{"is refused a host more than there are", pool(3), Ask{Items: []Item{data(4)}}, NoRoom, "es-datanode needs 4 hosts with 4 cpus, 30GiB memory, 50000MiB disk: 3 have it"},
 		{"names the host that lacks the least first", pool(6, only(3, func(a *Agent) { a.Free.Mem = AmountOf(27 * 1024) }), only(5, func(a *Agent) { a.Free.CPUs, a.Free.Mem = 1000, 0 })),
 			Ask{Items: []Item{data(6)}}, NoRoom, "4 have it; host-3 lacks 3GiB memory; host-5 lacks 3 cpus and lacks 30GiB memory"},
-		{"does not put a second node on the host of a first", pool(3), Ask{Items: []Item{data(1, on(1, 2, 3))}}, NoRoom, "needs 1 more host with 4 cpus, 30GiB memory, 50000MiB disk: 0 have it; host-1, host-2, host-3 holds 1 already (hostname UNIQUE)"},
+		{"does not put a second node on the host of a first", pool(3), Ask{Items: []Item{data(1, on(1, 2, 3))}}, NoRoom, "needs 1 more host with 4 cpus, 30GiB memory, 50000MiB disk: 0 have it; host-1, host-2, host-3: holds 1 already (hostname UNIQUE)"},
 		{"puts as many on a host as MAX_PER allows", pool(2), Ask{Items: []Item{data(4, two, constrained(marathon.Constraint{"hostname", "MAX_PER", "2"}))}}, Fits, ""},
 		{"puts no more on a host than MAX_PER allows", pool(2), Ask{Items: []Item{data(5, two, constrained(marathon.Constraint{"hostname", "MAX_PER", "2"}))}}, NoRoom, "needs room for 5 tasks"},
 		{"keeps to the hosts that a pattern names", pool(6), Ask{Items: []Item{data(3, constrained(marathon.Constraint{"hostname", "UNIQUE"}, marathon.Constraint{"rack", "LIKE", "r1|r2"}))}}, Fits, ""},
-		{"says which pattern a host does not meet", pool(4), Ask{Items: []Item{data(3, constrained(marathon.Constraint{"hostname", "UNIQUE"}, marathon.Constraint{"rack", "LIKE", "r1"}))}}, NoRoom, "host-2, host-3 does not meet rack LIKE r1"},
+		{"says which pattern a host does not meet", pool(4), Ask{Items: []Item{data(3, constrained(marathon.Constraint{"hostname", "UNIQUE"}, marathon.Constraint{"rack", "LIKE", "r1"}))}}, NoRoom, "host-2, host-3: does not meet rack LIKE r1"},
 		{"takes one group for all where CLUSTER says so", pool(6), Ask{Items: []Item{data(2, constrained(marathon.Constraint{"hostname", "UNIQUE"}, marathon.Constraint{"rack", "CLUSTER"}))}}, Fits, ""},
 		{"finds no group that is large enough", pool(6), Ask{Items: []Item{data(3, constrained(marathon.Constraint{"hostname", "UNIQUE"}, marathon.Constraint{"rack", "CLUSTER"}))}}, NoRoom, "does not meet rack CLUSTER"},
 		{"spreads over groups", pool(3), Ask{Items: []Item{data(3, constrained(marathon.Constraint{"rack", "GROUP_BY", "3"}))}}, Fits, ""},
 		{"has no agent with the attribute", pool(3), Ask{Items: []Item{data(1, constrained(marathon.Constraint{"disk", "UNIQUE"}))}}, NoRoom, "does not meet disk UNIQUE"},
 		{"leaves what another needs more", pool(2, only(1, func(a *Agent) { a.Free.CPUs = 4000 })), Ask{Items: []Item{
 			{App: "/a/x", Count: 1, CPUs: 4000}, {App: "/a/y", Count: 1, CPUs: 8000}}}, Fits, ""},
-		{"says what is lacking beside what else comes", pool(3), Ask{Items: []Item{data(3, func(it *Item) { it.CPUs = 8000 }), small}}, NoRoom, "es-master needs 3 hosts with 0.5 cpus, 2GiB memory: 0 have it beside what else is to come; host-1, host-2, host-3 lacks 0.5 cpus"},
+		{"says what is lacking beside what else comes", pool(3), Ask{Items: []Item{data(3, func(it *Item) { it.CPUs = 8000 }), small}}, NoRoom, "es-master needs 3 hosts with 0.5 cpus, 2GiB memory: 0 have it beside what else is to come; host-1, host-2, host-3: lacks 0.5 cpus"},
 		{"gives nodes with volumes nothing that a role has for itself", pool(1, func(_ int, a *Agent) {
 			a.Reserved, a.Free = map[string]Resources{"search": a.Free}, Resources{Ports: a.Free.Ports}
 		}), Ask{Items: []Item{data(1)}}, NoRoom, "lacks 4 cpus"},

@@ -9,6 +9,7 @@
 package preflight
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -19,14 +20,16 @@ import (
 // An Amount is in thousandths, the precision that Mesos counts with: of a cpu, or of a MiB.
 type Amount int64
 
-// AmountOf rounds to what Mesos would keep.
+// mostAmount is more of anything than there is, and keeps sums from running over.
+const mostAmount Amount = 1e15
+
+// AmountOf rounds to what Mesos would keep; below nothing is nothing.
 func AmountOf(v float64) Amount {
-	const most = 1e12 // of whatever: beyond it nothing is meant
 	switch {
-	case v != v || v <= 0:
+	case !(v > 0): // also what is no number
 		return 0
-	case v > most:
-		v = most
+	case v*1000 > float64(mostAmount):
+		return mostAmount
 	}
 	return Amount(v*1000 + 0.5)
 }
@@ -92,8 +95,9 @@ type Resources struct {
 	Mounts          []Amount // sizes, sorted
 }
 
-func (r Resources) plus(o Resources) Resources {
-	r.CPUs, r.Mem, r.Disk = r.CPUs+o.CPUs, r.Mem+o.Mem, r.Disk+o.Disk
+// Plus is both together.
+func (r Resources) Plus(o Resources) Resources {
+	r.CPUs, r.Mem, r.Disk = min(mostAmount, r.CPUs+o.CPUs), min(mostAmount, r.Mem+o.Mem), min(mostAmount, r.Disk+o.Disk)
 	r.Ports = r.Ports.with(o.Ports)
 	r.Mounts = slices.Concat(r.Mounts, o.Mounts)
 	slices.Sort(r.Mounts)
@@ -121,11 +125,12 @@ type Ports []PortRange
 // A PortRange includes both ends.
 type PortRange struct{ First, Last int }
 
-// NewPorts sorts ranges and puts together those that meet.
+// NewPorts sorts ranges and puts together those that meet. What is no port is left out.
 func NewPorts(ranges []PortRange) Ports {
-	sorted := slices.SortedFunc(slices.Values(ranges), func(a, b PortRange) int { return a.First - b.First })
+	sorted := slices.SortedFunc(slices.Values(ranges), func(a, b PortRange) int { return cmp.Compare(a.First, b.First) })
 	var out Ports
 	for _, r := range sorted {
+		r.First, r.Last = max(1, r.First), min(65535, r.Last)
 		if n := len(out); n > 0 && r.First <= out[n-1].Last+1 {
 			out[n-1].Last = max(out[n-1].Last, r.Last)
 		} else if r.First <= r.Last {

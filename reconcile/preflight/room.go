@@ -24,7 +24,7 @@ func roomOf(g *Agent, role string, freed []marathon.InstanceID) room {
 	r := room{open: bin{Resources: g.Free}, own: bin{Resources: g.Reserved[role]}}
 	for _, id := range freed {
 		if held, ok := g.Held[id]; ok {
-			r.open.Resources = r.open.plus(held)
+			r.open.Resources = r.open.Plus(held)
 		}
 	}
 	return r

@@ -14,6 +14,7 @@ const mostSteps = 50_000
 // A search tries to place the items, one instance after the other, the most demanding item first.
 type search struct {
 	pool   *Pool
+	ask    Ask
 	items  []*Item
 	hosts  []host
 	fits   [][]bool       // by item and host: what does not depend on where others are
@@ -24,7 +25,7 @@ type search struct {
 	steps  int
 	depth  int // instances placed
 	best   int
-	stuck  string // what was lacking when most were placed
+	stuck  shortfall // what was lacking when most were placed
 }
 
 // A host is an agent in the middle of a search.
@@ -36,7 +37,7 @@ type host struct {
 }
 
 func newSearch(p *Pool, a Ask) *search {
-	s := &search{pool: p, best: -1, twins: map[string]int{}}
+	s := &search{pool: p, ask: a, best: -1, twins: map[string]int{}}
 	for i := range a.Items {
 		if a.Items[i].Count > 0 {
 			s.items = append(s.items, &a.Items[i])
@@ -106,7 +107,7 @@ func (s *search) place(item, left, from int) bool {
 		if item++; item == len(s.items) {
 			return true
 		}
-		if why := s.lacking(item); why != "" {
+		if why := s.lacking(item); why.why != "" {
 			s.note(why)
 			return false
 		}
@@ -150,7 +151,7 @@ func ordered(it *Item) bool {
 	return slices.ContainsFunc(it.Constraints, func(c marathon.Constraint) bool { return c.Operator() == "GROUP_BY" })
 }
 
-func (s *search) note(why string) {
+func (s *search) note(why shortfall) {
 	if s.depth > s.best {
 		s.best, s.stuck = s.depth, why
 	}
