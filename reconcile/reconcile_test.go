@@ -42,9 +42,14 @@ type pool struct {
 
 func newPool(t *testing.T, agents int) *pool {
 	t.Helper()
+	return newPoolOf(t, marathonsim.DefaultAgents(agents))
+}
+
+func newPoolOf(t *testing.T, agents []marathonsim.Agent) *pool {
+	t.Helper()
 	p := &pool{t: t}
 	nodes := &pretend.Fleet{}
-	p.sim = marathonsim.New(marathonsim.Options{Agents: marathonsim.DefaultAgents(agents), Programs: func(task marathonsim.Task) marathonsim.Program {
+	p.sim = marathonsim.New(marathonsim.Options{Agents: agents, Programs: func(task marathonsim.Task) marathonsim.Program {
 		if p.fails != nil && p.fails(task) {
 			return broken{}
 		}
@@ -119,10 +124,14 @@ func (p *pool) reconciler(j reconcile.Journal) *reconcile.Reconciler {
 	if j == nil {
 		j = &journal{}
 	}
-	return reconcile.New(reconcile.Options{Parallel: p.parallel,
+	return reconcile.New(p.options(j))
+}
+
+func (p *pool) options(j reconcile.Journal) reconcile.Options {
+	return reconcile.Options{Parallel: p.parallel,
 		Connect:       func(spec.Marathon) (reconcile.Marathon, error) { return p.client(), nil },
 		Elasticsearch: esclient.New(p.sim.Transport(), 0), Journal: j, Log: slog.New(slog.DiscardHandler), Actor: "test",
-	})
+	}
 }
 
 // A journal keeps entries in memory; broken refuses them.

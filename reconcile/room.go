@@ -44,9 +44,10 @@ func rankOf(c *plan.Cluster) int {
 	return 1
 }
 
-// claim takes what a plan's placement uses out of every pool that has the same master.
+// claim takes what a plan's placement uses out of every pool that has the same master. A plan that waits for a person
+// takes nothing.
 func claim(pools map[spec.MarathonName]preflight.Pool, master string, c *plan.Cluster) {
-	if c.Room == nil || c.Room.Verdict.Answer != preflight.Fits {
+	if c.Room == nil || c.Room.Verdict.Answer != preflight.Fits || c.Phase == plan.Held || c.Phase == plan.IsSuspended {
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(pools)) {

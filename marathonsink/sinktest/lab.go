@@ -43,11 +43,13 @@ type LabOptions struct {
 type Lab struct {
 	URL        string
 	ControlURL string   // breaks things: see the lab's README
-	MesosURL   string   // what a Mesos master answers
+	MesosURL   string   // what a Mesos master answers: also on the control port
 	Agents     []string // host names
 	// URLs are both addresses that a Marathon of this lab may have. At the second nobody answers before a standby is
 	// started; after a change of the leader the former one is silent. The fields above are the first leader's.
 	URLs []string
+	// MesosURLs are where a Mesos master answers beside either.
+	MesosURLs []string
 
 	script, dir string
 	args        []string // of every start
@@ -198,7 +200,8 @@ func (l *Lab) start(parent string, slot int, o LabOptions) error {
 	if l.user = o.User; l.user != "" {
 		l.flags = append(l.flags, "--http_credentials", l.user)
 	}
-	l.URL, l.ControlURL, l.MesosURL = l.addresses[0].url(), "http://127.0.0.1:"+p[2], "http://127.0.0.1:"+p[3]
+	l.URL, l.ControlURL, l.MesosURL = l.addresses[0].url(), "http://127.0.0.1:"+p[2], "http://127.0.0.1:"+p[2]
+	l.MesosURLs = []string{l.MesosURL, "http://127.0.0.1:" + p[5]}
 	l.URLs, l.Agents = []string{l.URL, l.addresses[1].url()}, nil
 	for i := range o.Agents {
 		l.Agents = append(l.Agents, labHost(slot, i))

@@ -11,7 +11,7 @@ import (
 	"github.com/esfleet/esfleet/spec"
 )
 
-// A Room is what the cluster's steps would newly take of the pool, and whether the pool has it.
+// A Room is what the cluster would newly take of the pool, and whether the pool has it.
 type Room struct {
 	Ask preflight.Ask
 	// Verdict is Unknown, without a reason, as long as Facts has no Pool: have one and make the plan again.
@@ -25,17 +25,16 @@ type Note struct {
 }
 
 // room asks whether Mesos can place all that the steps are to start, before the first of them is taken: also what comes
-// much later, so that nothing is begun that gets stuck half-way. What comes back on a volume of its own has its place.
-// Only a certain no holds. Where the pool cannot be asked, that is noted, and what is done is what was always done.
+// much later, so that nothing is begun that gets stuck half-way. What comes back on a volume of its own has its place; what
+// was begun and waits for one takes it from others. Only a certain no holds. Where the pool cannot be asked, that is noted,
+// and what is done is what was always done.
 func (m *maker) room() {
 	starts := m.placing()
-	if len(starts) == 0 {
+	missing := m.missing(len(starts) > 0)
+	if len(missing) == 0 {
 		return
 	}
-	ask, err := m.toPlace()
-	if err == nil && ask.Count() == 0 {
-		return
-	}
+	ask, err := m.toPlace(missing)
 	m.out.Room = &Room{Ask: ask}
 	if m.facts.Pool == nil {
 		return
@@ -45,12 +44,13 @@ func (m *maker) room() {
 		v = preflight.Verdict{Why: err.Error()}
 	}
 	m.out.Room.Verdict = v
-	switch v.Answer {
-	case preflight.Unknown:
+	switch {
+	case len(starts) == 0: // it is begun; that it waits, and for what, is told already
+	case v.Answer == preflight.Unknown:
 		m.note(RuleRoomUnknown, "whether the pool has room is not known: "+v.Why)
-	case preflight.Fits:
+	case v.Answer == preflight.Fits:
 		m.note(RuleRoom, placedText(v))
-	case preflight.NoRoom:
+	case v.Answer == preflight.NoRoom:
 		m.noRoom(v, starts)
 	}
 }
@@ -111,26 +111,51 @@ func (m *maker) replaced(app marathon.AppID) []marathon.InstanceID {
 
 func (m *maker) replaces(app marathon.AppID) bool { return len(m.replaced(app)) > 0 }
 
-// toPlace is all that the cluster, as git wants it, has no place for yet.
-func (m *maker) toPlace() (preflight.Ask, error) {
+// missing counts, by app, the instances that have no place yet: of all that git wants if something is to be started, else
+// of what Marathon is to run already. An app that lacks none is not there.
+func (m *maker) missing(all bool) map[marathon.AppID]int {
+	var out map[marathon.AppID]int
+	for i := range m.want.Apps {
+		a := &m.want.Apps[i]
+		n, live := a.Instances, m.live(a.ID)
+		switch {
+		case a.Component == spec.Gate: // fits no host, and is not to
+			continue
+		case live != nil:
+			if !all {
+				n = min(n, live.Instances)
+			}
+			n -= len(preflight.Places(live, m.replaced(a.ID)))
+		case !all:
+			continue
+		}
+		if n > 0 {
+			if out == nil {
+				out = map[marathon.AppID]int{}
+			}
+			out[a.ID] = n
+		}
+	}
+	return out
+}
+
+// toPlace is what the missing instances ask for, and where the others of their apps are.
+func (m *maker) toPlace(missing map[marathon.AppID]int) (preflight.Ask, error) {
 	var ask preflight.Ask
 	for i := range m.want.Apps {
 		a := &m.want.Apps[i]
-		if a.Component == spec.Gate {
-			continue // fits no host, and is not to
+		if missing[a.ID] == 0 {
+			continue
 		}
-		var placed []preflight.Placed
-		var gone []marathon.InstanceID
-		if live := m.live(a.ID); live != nil {
-			gone = m.replaced(a.ID)
-			placed = preflight.Places(live, gone)
-		}
-		it, err := preflight.ItemOf(a.ID, a.Doc, max(0, a.Instances-len(placed)))
+		it, err := preflight.ItemOf(a.ID, a.Doc, missing[a.ID])
 		if err != nil {
 			return ask, err
 		}
-		it.Placed = placed
-		ask.Items, ask.Frees = append(ask.Items, it), append(ask.Frees, gone...)
+		if live := m.live(a.ID); live != nil {
+			gone := m.replaced(a.ID)
+			it.Placed, ask.Frees = preflight.Places(live, gone), append(ask.Frees, gone...)
+		}
+		ask.Items = append(ask.Items, it)
 	}
 	return ask, nil
 }

@@ -136,7 +136,7 @@ type Cluster struct {
 	Holds []Hold
 	Waits []Wait
 	Notes []Note
-	// Room is what the steps would newly take of the pool; nil where they take nothing.
+	// Room is what is to be placed and has no place yet; nil where there is nothing.
 	Room *Room
 	// Progress is what runs of what is wanted, by component in creation order.
 	Progress []Progress

@@ -27,7 +27,8 @@ state: %s
 listen: 127.0.0.1:0
 poll: 1s
 resync: 3s
-`, repo, s.w.path("state")), 0o644)
+mesos: %q
+`, repo, s.w.path("state"), strings.Join(s.mesos, ",")), 0o644)
 	s.env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.w.dir, "USER=story", "STORY_GIT=" + gitLogin}
 }
 

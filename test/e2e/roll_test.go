@@ -206,24 +206,27 @@ func (l *life) aChangeThatCannotBe() {
 	l.settle(nil)
 }
 
-// aNodeThatFitsNowhere asks for more data nodes than there are hosts, and takes it back. It is the story's end: without a
-// host more, Marathon could stop any node if it were told a smaller number, so that is held for a person.
+// aNodeThatFitsNowhere asks for more data nodes than there are hosts. It is held before anything is begun, with what each
+// host lacks; taken back, nothing is left of it.
 func (l *life) aNodeThatFitsNowhere() {
 	l.t.Helper()
-	from := len(l.history())
+	from, nodes := len(l.history()), l.names()
 	l.change("six data nodes on five hosts", "{data: {replicas: 6}}")
-	l.await("esfleet to say that it waits for room", func() (bool, string) {
-		return strings.Contains(l.reasons(), "no offer fits"), l.reasons()
-	})
-	l.await("those that fit to join", func() (bool, string) {
-		n := len(l.dataNodes())
-		return n == 5, fmt.Sprintf("%d data nodes are members", n)
-	})
-	l.stage("six data nodes on five hosts: %s", l.reasons())
+	l.settle(map[string]plan.Phase{l.cluster: plan.Held})
+	why := l.reasons()
+	for _, say := range []string{plan.RuleNoRoom, "es-datanode needs 3 more hosts", ": 2 have it", "holds 1 already"} {
+		if !strings.Contains(why, say) {
+			l.t.Errorf("the hold does not say %q: %s", say, why)
+		}
+	}
+	l.stage("six data nodes on five hosts: %s", why)
 	l.change("three are enough after all", "{data: {replicas: 3}}")
-	l.await("esfleet to hold what could stop a node that serves", func() (bool, string) {
-		return strings.Contains(l.reasons(), plan.RuleUnplaced), l.reasons()
-	})
-	l.nothingStopped(from, "a node fits nowhere")
-	l.stage("taken back: %s", l.reasons())
+	l.settle(nil)
+	if did := l.didSince(from); len(did) > 0 {
+		l.t.Errorf("a node fits nowhere, and these steps were taken: %v", did)
+	}
+	if now := l.names(); !slices.Equal(now, nodes) {
+		l.t.Errorf("members were %v, now %v", nodes, now)
+	}
+	l.stage("taken back: nothing was begun")
 }

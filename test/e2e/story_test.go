@@ -38,6 +38,7 @@ type story struct {
 
 	homes   map[string]string // of Elasticsearch, by version
 	members []string          // addresses of Marathon, at which a leader may be
+	mesos   []string          // addresses of Mesos masters, where Marathon does not name the right one
 	// changeLeader makes Marathon elect another leader.
 	changeLeader func()
 	// meanwhile, if not nil, is done again and again while the story waits.
@@ -104,7 +105,7 @@ func (s *story) startLab(version string) {
 	for _, a := range state.Agents {
 		s.hosts = append(s.hosts, a.Hostname)
 	}
-	s.marathon.url, s.members = lab.URL, lab.URLs
+	s.marathon.url, s.members, s.mesos = lab.URL, lab.URLs, lab.MesosURLs
 	s.changeLeader = func() {
 		must(s.t, lab.ChangeLeader())
 		s.findLeader()
