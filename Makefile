@@ -20,7 +20,7 @@ histories: ## random commits and faults in random clusters: make histories N=100
 	ESFLEET_HISTORIES=$(or $(N),200) ESFLEET_FIRST=$(or $(FIRST),0) go test -count=1 -timeout 240m -v -run Histories ./test/histories
 
 mutants: ## each known kind of bug put into our own code: which of them does no test notice? make test tries a few
-	ESFLEET_MUTANTS=$(or $(KIND),all) go test -count=1 -timeout 240m -v ./test/histories/mutants
+	ESFLEET_MUTANTS=$(or $(KIND),all) ESFLEET_MUTANTS_TABLE=$(CURDIR)/test/histories/mutants/TABLE.md go test -count=1 -timeout 240m -v ./test/histories/mutants
 
 roll: ## the daemon and Marathon's leader killed at every write of a commit and of a turn, on real Marathon 1.11, 1.8, 1.7 and 1.5, into test/roll/ROLL.md (make test takes a part); VERSION=1.7: that one alone, and the rest of the page stays
 	ESFLEET_E2E=all ESFLEET_ROLL=$(CURDIR)/test/roll/ROLL.md go test -count=1 -timeout 120m -v -run 'Dies/$(VERSION)' ./test/roll

@@ -53,6 +53,8 @@ func TestHistoriesBreakNoLawAndConverge(t *testing.T) {
 						small := s
 						if os.Getenv("ESFLEET_SHRINK") != "no" {
 							small = shrink(t, s, time.Minute)
+						} else {
+							next.Store(most) // who only asks whether any law is broken knows enough
 						}
 						t.Errorf("seed %d breaks the law: ESFLEET_SEED=%d go test ./test/histories -run Histories -v shows each call%s\nit is enough that\n%s", s.seed, s.seed, joined(r.broken), small)
 					}

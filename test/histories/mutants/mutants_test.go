@@ -13,18 +13,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
-// tests are those that are to notice a mutant, its own package's first where they are quick; the first that fails is enough.
+// tests are those that are to notice a mutant: histories, the daemon killed at every call, its package's own. The first that
+// fails is enough.
 func (m mutant) tests() [][]string {
-	all := [][]string{{"-run", "Killed", "./test/crash"}, {"-run", "HistoriesBreak", "./test/histories"}, {"./reconcile"}}
-	if dir := filepath.Dir(m.file); dir != "reconcile" {
-		all = append([][]string{{"./" + dir}}, all...)
-	}
-	return all
+	return [][]string{{"-run", "HistoriesBreak", "./test/histories"}, {"-run", "Killed", "./test/crash"}, {"./" + filepath.Dir(m.file)}}
 }
 
 // Every mutant is noticed by a test. make mutants tries all of them, make test a few; without set-up only that each still
@@ -34,7 +32,7 @@ func TestEveryMutantIsNoticed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tried, killed := 0, 0
+	tried, killed, rows := 0, 0, map[string]string{}
 	for i, m := range mutants {
 		broken, err := m.apply(root)
 		if err != nil {
@@ -52,12 +50,16 @@ func TestEveryMutantIsNoticed(t *testing.T) {
 			continue
 		}
 		killed++
+		rows[m.row()] = by
 		fmt.Printf("%-3s %-60s noticed in %s by %s\n", m.kind, m.what, time.Since(began).Round(time.Second), by)
+	}
+	if path := os.Getenv("ESFLEET_MUTANTS_TABLE"); path != "" {
+		tell(t, path, rows)
 	}
 	fmt.Printf("%d of %d mutants noticed, of %d\n", killed, tried, len(mutants))
 }
 
-// wanted: ESFLEET_MUTANTS=all tries every mutant, another value those of that kind; make test tries two.
+// wanted: ESFLEET_MUTANTS=all tries every mutant, another value those of these kinds; make test tries two.
 func wanted(i int, m mutant) bool {
 	switch which := os.Getenv("ESFLEET_MUTANTS"); which {
 	case "":
@@ -65,7 +67,7 @@ func wanted(i int, m mutant) bool {
 	case "all":
 		return true
 	default:
-		return m.kind == which
+		return slices.Contains(strings.Split(which, ","), m.kind)
 	}
 }
 
@@ -133,18 +135,29 @@ func run(root string, args ...string) (string, error) {
 	defer cancel()
 	c := exec.CommandContext(ctx, "go", args...)
 	c.Dir = root
-	c.Env = append(os.Environ(), "ESFLEET_E2E=", "ESFLEET_MUTANTS=", "ESFLEET_HISTORIES=12", "ESFLEET_SHRINK=no")
+	c.Env = append(os.Environ(), "ESFLEET_E2E=", "ESFLEET_MUTANTS=", "ESFLEET_HISTORIES=40", "ESFLEET_SHRINK=no")
 	out, err := c.CombinedOutput()
 	return string(out), err
 }
 
-// first is the line that says what failed.
+// first is the line that says what failed: the law that a history broke, or the test.
 func first(out string) string {
+	law := false
+	for line := range strings.Lines(out) {
+		line = strings.TrimSpace(line)
+		if law && line != "" {
+			_, line, _ = strings.Cut(line, ": ") // without the time
+			return clip(line)
+		}
+		law = law || strings.Contains(line, "breaks the law")
+	}
 	for line := range strings.Lines(out) {
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "--- FAIL") || strings.HasPrefix(line, "panic:") || strings.HasPrefix(line, "fatal error:") {
-			return line[:min(len(line), 120)]
+			return clip(line)
 		}
 	}
 	return "failed"
 }
+
+func clip(line string) string { return line[:min(len(line), 110)] }
