@@ -54,7 +54,8 @@ func (m *maker) startsSplit(r *role, n int) bool {
 
 // quorumFixes keep the quorum of a cluster before version 7 in its settings, where it is in force on all masters at once:
 // the files of the nodes change one by one in a roll. It is lowered only when masters have left for good. changing says
-// that their number is about to change; then a quorum that is there stays. From version 7 on it is taken back, since a
+// that their number is about to change; then a quorum that is there stays, unless it is too low for those who have joined
+// already: more of them than git wants, which somebody started by hand, could else never leave. From version 7 on it is taken back, since a
 // later version would stumble over it.
 func quorumFixes(c *spec.Cluster, h *esgate.Health, masters int, changing bool) []Fix {
 	set, there := h.Persistent[keyQuorum]
@@ -75,7 +76,7 @@ func quorumFixes(c *spec.Cluster, h *esgate.Health, masters int, changing bool) 
 		return nil
 	case !there:
 		put(&need, fmt.Sprintf("an election among %d masters needs %s of them, whatever the files of single nodes say", masters, need))
-	case !changing && set != need:
+	case !changing && set != need, changing && tooLow(set, masters) && mayElect(h) > masters/2:
 		put(&need, fmt.Sprintf("an election among %d masters needs %s of them, not %s", masters, need, set))
 	}
 	if transient {
@@ -83,6 +84,22 @@ func quorumFixes(c *spec.Cluster, h *esgate.Health, masters int, changing bool) 
 			Why: "a transient " + keyQuorum + " hides the one that esfleet keeps"})
 	}
 	return out
+}
+
+// tooLow says that two of so many masters could be elected.
+func tooLow(quorum string, masters int) bool {
+	n, err := strconv.Atoi(quorum)
+	return err == nil && 2*n <= masters
+}
+
+// mayElect is how many masters have joined: a quorum above that would take the cluster its master.
+func mayElect(h *esgate.Health) (n int) {
+	for i := range h.Nodes {
+		if h.Nodes[i].MasterEligible {
+			n++
+		}
+	}
+	return n
 }
 
 func allRun(h *esgate.Health, v spec.Version) bool {
