@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/esfleet/esfleet/marathonsink/marathon"
 	"github.com/esfleet/esfleet/marathonsink/marathonsim"
 	"github.com/esfleet/esfleet/marathonsink/marathonsim/pretend"
 	"github.com/esfleet/esfleet/test/histories/world"
@@ -158,26 +159,34 @@ func (l *life) end() {
 		law.Breaks("%d writes after everything had converged", n)
 	}
 	law.Keep()
-	c := l.w.Nodes.Cluster(group)
+	l.asWished(group, l.wish)
+	if l.wish.neighbour {
+		l.asWished(neighbour, l.wish.beside())
+	}
+}
+
+// asWished says that a cluster is well, is what git wants, and that nothing was left behind in it.
+func (l *life) asWished(group marathon.AppID, x wish) {
+	law, c := l.w.Law, l.w.Nodes.Cluster(group)
 	if c.Health != "green" {
-		law.Breaks("at the end the cluster is %s", c.Health)
+		law.Breaks("at the end %s is %s", group, c.Health)
 	}
 	for _, settings := range []map[string]string{c.Persistent, c.Transient} {
 		for _, key := range []string{"cluster.routing.allocation.enable", "cluster.routing.allocation.exclude._name"} {
 			if v := settings[key]; v != "" && v != "all" {
-				law.Breaks("left behind: %s: %s", key, v)
+				law.Breaks("left behind in %s: %s: %s", group, key, v)
 			}
 		}
 	}
 	if len(c.VotingExclusions) > 0 {
-		law.Breaks("left behind: voting exclusions %v", c.VotingExclusions)
+		law.Breaks("left behind in %s: voting exclusions %v", group, c.VotingExclusions)
 	}
-	if n := len(c.Members); n != l.wish.data+l.wish.masters {
-		law.Breaks("at the end the cluster has %d nodes, git wants %d", n, l.wish.data+l.wish.masters)
+	if n := len(c.Members); n != x.data+x.masters {
+		law.Breaks("at the end %s has %d nodes, git wants %d", group, n, x.data+x.masters)
 	}
 	for _, m := range c.Members {
-		if m.Version != l.wish.releases[l.wish.release] {
-			law.Breaks("at the end %s runs %s", m.Name, m.Version)
+		if m.Version != x.releases[x.release] {
+			law.Breaks("at the end %s of %s runs %s", m.Name, group, m.Version)
 		}
 	}
 }

@@ -40,6 +40,9 @@ type script struct {
 func (s script) String() string {
 	b := &strings.Builder{}
 	fmt.Fprintf(b, "seed %d on Marathon %s, Elasticsearch %s, %d masters, %d data nodes\n", s.seed, s.version, s.first.releases[s.first.release], s.first.masters, s.first.data)
+	if s.first.neighbour {
+		b.WriteString("  beside another cluster\n")
+	}
 	for _, e := range s.events {
 		fmt.Fprintf(b, "  %s\n", e)
 	}
@@ -85,6 +88,7 @@ func draw(seed uint64) script {
 	agents := marathonsim.DefaultAgents(agents)
 	s.faults = marathonsim.RandomFaults(seed, marathonsim.Weather{Requests: 800, Events: 400, Rate: 0.006, Length: length, World: rng.IntN(3), Late: 8 * time.Second,
 		Agents: []string{agents[1].Hostname, agents[4].Hostname}, Apps: []string{"/g/c/discovery", "/g/c/es-master", "/g/c/es-datanode"}})
+	s.first.neighbour = rng.IntN(4) == 0
 	return s
 }
 

@@ -8,8 +8,10 @@ import (
 )
 
 const (
-	group       = marathon.AppID("/g/c")
-	clusterFile = "groups/g/clusters/c/cluster.yaml"
+	group         = marathon.AppID("/g/c")
+	neighbour     = marathon.AppID("/g/d")
+	clusterFile   = "groups/g/clusters/c/cluster.yaml"
+	neighbourFile = "groups/g/clusters/d/cluster.yaml"
 )
 
 // A wish is what the history's git says of its cluster.
@@ -29,6 +31,7 @@ type wish struct {
 	suspended  bool
 	reports    bool
 	crashes    bool // the pre-run script of data nodes fails
+	neighbour  bool // another cluster stands in the same group, and changes with the zone and the release
 	absent     bool // its folder is gone
 	broken     bool // the file is not YAML that means anything
 }
@@ -42,12 +45,21 @@ func (x wish) reachable() wish {
 // files are the repository.
 func (x wish) files() map[string]string {
 	out := map[string]string{"fleet.yaml": fleetFile, "groups/g/group.yaml": groupFile}
-	if !x.absent {
+	if x.neighbour {
+		out[neighbourFile] = strings.ReplaceAll(x.beside().text(), "port: 9310", "port: 9312")
+	}
+	switch {
+	case !x.absent:
 		out[clusterFile] = x.text()
-	} else {
+	case !x.neighbour:
 		out["groups/g/clusters/other/cluster.yaml"] = strings.ReplaceAll((wish{releases: x.releases, data: 1, generation: 1, suspended: true}).text(), "port: 9310", "port: 9311")
 	}
 	return out
+}
+
+// beside is what git says of the neighbour.
+func (x wish) beside() wish {
+	return wish{releases: x.releases, release: x.release, data: 3, zone: x.zone, generation: 1}
 }
 
 const fleetFile = `apiVersion: esfleet/v1

@@ -2,6 +2,7 @@ package mutants_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -122,7 +123,7 @@ func (m mutant) noticed(t *testing.T, root string, broken []byte) string {
 		return "the compiler"
 	}
 	for _, args := range m.tests() {
-		if out, err := run(root, append([]string{"test", "-count=1", "-overlay", overlay, "-timeout", "3m"}, args...)...); err != nil {
+		if out, err := run(root, append([]string{"test", "-count=1", "-overlay", overlay, "-timeout", "10m"}, args...)...); err != nil && !strings.Contains(out, "panic: test timed out") {
 			return strings.Join(args, " ") + ": " + first(out)
 		}
 	}
@@ -131,11 +132,11 @@ func (m mutant) noticed(t *testing.T, root string, broken []byte) string {
 
 // run runs the go command without what makes tests long.
 func run(root string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 6*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 12*time.Minute)
 	defer cancel()
 	c := exec.CommandContext(ctx, "go", args...)
 	c.Dir = root
-	c.Env = append(os.Environ(), "ESFLEET_E2E=", "ESFLEET_MUTANTS=", "ESFLEET_HISTORIES=40", "ESFLEET_SHRINK=no")
+	c.Env = append(os.Environ(), "ESFLEET_E2E=", "ESFLEET_MUTANTS=", "ESFLEET_HISTORIES="+cmp.Or(os.Getenv("ESFLEET_MUTANTS_HISTORIES"), "40"), "ESFLEET_SHRINK=no")
 	out, err := c.CombinedOutput()
 	return string(out), err
 }
