@@ -97,7 +97,10 @@ func TestAPauseHoldsHoweverManyHaveTheChange(t *testing.T) {
 func TestANodeThatCameBackWithSomethingElseStopsTheRoll(t *testing.T) {
 	for name, bend := range map[string]func(*walk){
 		"another version": func(k *walk) { k.es.Node("data-host-0").Version.Minor = 16 },
-		"no plugin":       func(k *walk) { k.want.Spec.Plugins = []spec.Plugin{{Name: "analysis-icu"}} },
+		"another instance": func(k *walk) {
+			k.es.Node("data-host-0").Attributes = map[string]string{esgate.AttrInstance: "somebody-elses"}
+		},
+		"no plugin": func(k *walk) { k.want.Spec.Plugins = []spec.Plugin{{Name: "analysis-icu"}} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := newWalk(t, standard().all())

@@ -56,6 +56,14 @@ var faults = map[kind]func(l *life, e event) (end func()){
 		_ = l.w.Nodes.Freeze(m.Task)
 		return func() { _ = l.w.Nodes.Thaw(m.Task) } // it may have ended meanwhile
 	},
+	"es: frozen just before a turn": func(l *life, e event) func() {
+		m, ok := l.member(e.n)
+		if !ok {
+			return nil
+		}
+		l.w.AtFlush(func() { _ = l.w.Nodes.Freeze(m.Task) })
+		return func() { _ = l.w.Nodes.Thaw(m.Task) }
+	},
 	"es: partitioned": func(l *life, e event) func() {
 		m, ok := l.member(e.n)
 		if !ok {

@@ -1,6 +1,7 @@
 package histories_test
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
@@ -25,9 +26,6 @@ func TestMain(m *testing.M) {
 // Whatever happens, no law is broken at any call or fault and no document is lost; and once nothing happens any more,
 // everything becomes as the last commit says, and stays so.
 func TestHistoriesBreakNoLawAndConverge(t *testing.T) {
-	if raced {
-		t.Skip("skipped: told without the race detector, see race_on_test.go")
-	}
 	if s := os.Getenv("ESFLEET_SEED"); s != "" {
 		seed, err := strconv.ParseUint(s, 10, 64)
 		if err != nil {
@@ -65,20 +63,18 @@ func TestHistoriesBreakNoLawAndConverge(t *testing.T) {
 	t.Log("\n" + sum.String())
 }
 
-// many is how many histories are to run, and until when.
+// many is how many histories are to run, and until when: ESFLEET_HISTORIES is a number or a time.
 func many(t *testing.T) (most uint64, until time.Time) {
 	t.Helper()
-	if s := os.Getenv("ESFLEET_HISTORIES"); s != "" {
-		n, err := strconv.ParseUint(s, 10, 64)
-		if err != nil {
-			t.Fatalf("ESFLEET_HISTORIES: %v", err)
-		}
-		return n, time.Now().Add(1000 * time.Hour)
+	s := cmp.Or(os.Getenv("ESFLEET_HISTORIES"), "3")
+	if d, err := time.ParseDuration(s); err == nil && d > 0 {
+		return 1 << 62, time.Now().Add(d)
 	}
-	if os.Getenv("ESFLEET_E2E") != "" {
-		return 1 << 62, time.Now().Add(2 * time.Minute)
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil {
+		t.Fatalf("ESFLEET_HISTORIES: %v", err)
 	}
-	return 3, time.Now().Add(time.Hour)
+	return n, time.Now().Add(1000 * time.Hour)
 }
 
 // first is the seed before the first one.
@@ -175,9 +171,6 @@ func (x *tally) String() string {
 }
 
 func TestASeedReplaysItsHistoryByteForByte(t *testing.T) {
-	if raced {
-		t.Skip("skipped: told without the race detector, see race_on_test.go")
-	}
 	for _, seed := range []uint64{3} {
 		a, b := live(t, draw(seed)), live(t, draw(seed))
 		if a.trace != b.trace {

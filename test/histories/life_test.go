@@ -71,7 +71,7 @@ func live(t *testing.T, s script) (r result) {
 			t.Fatal(err)
 		}
 		w.Through(faulty)
-		w.Law.StaleReads = slices.ContainsFunc(s.faults, func(f marathonsim.Fault) bool { return f.Kind == marathonsim.StaleReads })
+		w.Law.Stale(slices.ContainsFunc(s.faults, func(f marathonsim.Fault) bool { return f.Kind == marathonsim.StaleReads }))
 		l.through(s)
 		faulty.Calm()
 		l.calm()
@@ -159,6 +159,8 @@ func (l *life) end() {
 		law.Breaks("%d writes after everything had converged", n)
 	}
 	law.Keep()
+	left("PUT", "/_cluster/settings", `{"persistent":{"cluster.routing.allocation.enable":"none"}}`)(l, event{}) // by hand, while all rests
+	time.Sleep(world.Quiet * 5 / 4)
 	l.asWished(group, l.wish)
 	if l.wish.neighbour {
 		l.asWished(neighbour, l.wish.beside())

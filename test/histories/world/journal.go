@@ -18,13 +18,14 @@ type journal struct {
 	file *oplog.Log // nil without LogFolder
 	n    oplog.ID
 	open map[oplog.ID]oplog.Entry
+	sent map[oplog.ID]int // writes to Marathon that belong to an open entry
 }
 
 var errFull = errors.New("no space left on device")
 
 // openJournal opens the file, as a daemon does before anything else: what can't be written down isn't done.
 func (w *World) openJournal(d *daemon) (*journal, error) {
-	j := &journal{d: d, open: map[oplog.ID]oplog.Entry{}}
+	j := &journal{d: d, open: map[oplog.ID]oplog.Entry{}, sent: map[oplog.ID]int{}}
 	if w.LogFolder == "" {
 		return j, nil
 	}
@@ -128,14 +129,14 @@ func verbs(r *http.Request, kind callKind) []plan.Verb {
 
 // entryOf finds the open entry that a write belongs to; a cancel names a deployment and no app, a call to Elasticsearch a
 // node of the cluster.
-func (j *journal) entryOf(r *http.Request, kind callKind, group string, app marathon.AppID) (oplog.Entry, bool) {
-	for _, e := range j.open {
+func (j *journal) entryOf(r *http.Request, kind callKind, group string, app marathon.AppID) (oplog.ID, oplog.Entry, bool) {
+	for id, e := range j.open {
 		fits := e.App == string(app) || kind == cancel || (kind == elasticsearch || kind == commit) && "/"+e.Cluster == group
 		for _, v := range verbs(r, kind) {
 			if fits && e.Verb == string(v) {
-				return e, true
+				return id, e, true
 			}
 		}
 	}
-	return oplog.Entry{}, false
+	return 0, oplog.Entry{}, false
 }

@@ -61,7 +61,7 @@ var order = []string{"gate", "discovery", "es-master", "es-datanode", "es2graphi
 
 func (l *Law) created(r *http.Request, app marathon.AppID) {
 	l.check("creation-in-order")
-	if l.truth(app) != nil && !l.StaleReads {
+	if l.truth(app) != nil && !l.stale {
 		l.breaks("%s %s: %s exists", r.Method, r.URL, app)
 	}
 	group, name := app.Group(), app.Name()
@@ -116,7 +116,7 @@ func (l *Law) committed(docs []marathon.Doc) {
 			if gates++; n != 1 {
 				l.breaks("commit with a gate of %v instances", n)
 			}
-		case int(n) != live.Instances && !l.StaleReads:
+		case int(n) != live.Instances && !l.stale:
 			l.breaks("commit of %s changes %d instances to %v", id, live.Instances, n)
 		}
 		if id.Group() != idOf(docs).Group() {
@@ -152,8 +152,8 @@ func (l *Law) changed(r *http.Request, app marathon.AppID, docs []marathon.Doc) 
 		}
 	}
 	c := wanted(l.w.Input(), app.Group())
-	if retired := c != nil && c.State == spec.Retired && n == 0; n < live.Instances && !retired && !l.StaleReads {
-		l.breaks("%s %s: %d → %d instances: Marathon would choose who goes", r.Method, r.URL, live.Instances, n)
+	if retired := c != nil && c.State == spec.Retired && n == 0; n < running(live) && !retired && !l.stale {
+		l.breaks("%s %s: %d → %d instances of which %d run: Marathon would choose who goes", r.Method, r.URL, live.Instances, n, running(live))
 	}
 	if n > live.Instances {
 		l.grown(app, live, n)
@@ -161,10 +161,20 @@ func (l *Law) changed(r *http.Request, app marathon.AppID, docs []marathon.Doc) 
 	return n < live.Instances
 }
 
+// running counts the tasks that Marathon could choose to end.
+func running(a *marathonsim.AppView) (n int) {
+	for i := range a.Tasks {
+		if !a.Tasks[i].Suspended {
+			n++
+		}
+	}
+	return n
+}
+
 // monotone: what disks hold was written by a version that no older one can read, and a volume cannot shrink.
 func (l *Law) monotone(app marathon.AppID, doc marathon.Doc) {
 	live := marathon.Doc(l.w.Sim.Definition(app))
-	if live == nil || !strings.HasPrefix(app.Name(), "es-") || doc["container"] == nil || l.StaleReads {
+	if live == nil || !strings.HasPrefix(app.Name(), "es-") || doc["container"] == nil || l.stale {
 		return
 	}
 	l.check("version-and-disk-never-go-down")
@@ -210,7 +220,7 @@ func (l *Law) grown(app marathon.AppID, live *marathonsim.AppView, n int) {
 		}
 	}
 	c := wanted(l.w.Input(), app.Group())
-	if c == nil || n == live.Instances+held || l.StaleReads {
+	if c == nil || n == live.Instances+held || l.stale {
 		return // those who were stopped for their turn come back
 	}
 	for i := range live.Tasks {
@@ -277,7 +287,7 @@ func (l *Law) stopped(d *daemon, kind callKind, app marathon.AppID, id marathon.
 	g := l.keeper.group(group)
 	l.check("one-node-at-a-time")
 	for instance, was := range g.down {
-		if instance != string(t.Instance) && !was.left && !l.StaleReads {
+		if instance != string(t.Instance) && !was.left && !l.stale {
 			l.breaks("stops %s while %s is down by our hand", id, was.task)
 		}
 	}
@@ -285,8 +295,30 @@ func (l *Law) stopped(d *daemon, kind callKind, app marathon.AppID, id marathon.
 	if age := time.Since(g.well); age > lookAge && !l.excused() && !l.outside(t) {
 		l.breaks("stops %s although the cluster was last well %s ago (%s)", id, age.Round(time.Second), g.ill)
 	}
+	l.check("the-last-look-is-heeded")
+	if looked := d.last[group]; g.ill != "" && !looked.IsZero() && g.illSince.Before(looked) && !l.outside(t) && !l.stale {
+		l.breaks("stops %s although the last look, %s ago, must have shown: %s", id, time.Since(looked).Round(time.Millisecond), g.ill)
+	}
 	l.electedLast(d, g, t)
+	delete(d.last, group)
 	g.down[string(t.Instance)] = stop{task: id, at: time.Now(), leaves: kind == stopTask && d.verbIs("remove-node")}
+}
+
+// flushed: what follows is the last look before a node's turn. A test may let something happen just now.
+func (l *Law) flushed(d *daemon, group string) {
+	if f := l.w.atFlush; f != nil {
+		l.w.atFlush = nil
+		f()
+		l.sample()
+	}
+	d.last[group] = time.Time{} // not begun yet
+}
+
+// asks notes when the last look at a cluster began.
+func (d *daemon) asks(group string) {
+	if at, flushed := d.last[group]; flushed && at.IsZero() {
+		d.last[group] = time.Now()
+	}
 }
 
 // lookAge is how long after it was true something may still be believed: the age that a reading may have, and its own time.
@@ -322,7 +354,7 @@ func (l *Law) electedLast(d *daemon, g *groupTruth, t *marathonsim.Task) {
 		return
 	}
 	l.check("the-elected-master-comes-last")
-	if !t.Healthy || g.masterTask != t.ID || time.Since(g.masterSince) < lookAge || l.excused() || l.StaleReads {
+	if !t.Healthy || g.masterTask != t.ID || time.Since(g.masterSince) < lookAge || l.excused() || l.stale {
 		return
 	}
 	for _, a := range l.view().Apps {

@@ -28,6 +28,7 @@ type groupTruth struct {
 	destroyed   bool      // by a word in git
 	well        time.Time // when it was last seen well
 	ill         string    // why it was not, last
+	illSince    time.Time // when it was last found so for the first time
 	masterTask  marathon.TaskID
 	masterSince time.Time
 	down        map[string]stop // instances stopped by our hand, until they are back
@@ -149,8 +150,11 @@ func (l *Law) sample() {
 			l.client(&c)
 		}
 		g.formed = g.formed || l.recorded(&view, string(c.Group))
+		was := g.ill
 		if g.ill = ill(&c, &view); g.ill == "" {
 			g.well = now
+		} else if was == "" {
+			g.illSince = now
 		}
 		task := marathon.TaskID("")
 		for _, m := range c.Members {

@@ -17,8 +17,7 @@ import (
 type Law struct {
 	w *World
 
-	// StaleReads excuses what somebody does who reads what was: a POST of an app that exists, a 409.
-	StaleReads  bool
+	stale       bool     // see Stale
 	trace       []string // a line for every call, in the order in which they were made
 	writes      []write
 	deployments map[marathon.DeploymentID]*daemon // answered to this daemon
@@ -50,7 +49,18 @@ func (l *Law) breaks(format string, args ...any) {
 }
 
 // Breaks notes what a test has found.
-func (l *Law) Breaks(format string, args ...any) { l.breaks(format, args...) }
+func (l *Law) Breaks(format string, args ...any) {
+	l.w.mu.Lock()
+	defer l.w.mu.Unlock()
+	l.breaks(format, args...)
+}
+
+// Stale excuses what somebody does who reads what was: a POST of an app that exists, a 409.
+func (l *Law) Stale(stale bool) {
+	l.w.mu.Lock()
+	defer l.w.mu.Unlock()
+	l.stale = stale
+}
 
 // check counts a law that is looked at.
 func (l *Law) check(law string) { l.checked[law]++ }
@@ -62,7 +72,11 @@ func (l *Law) Broken() []string { return l.broken }
 func (l *Law) Checked() map[string]int { return l.checked }
 
 // Writes is how many calls wanted to change something.
-func (l *Law) Writes() int { return len(l.writes) }
+func (l *Law) Writes() int {
+	l.w.mu.Lock()
+	defer l.w.mu.Unlock()
+	return len(l.writes)
+}
 
 // Forget drops the writes so far.
 func (l *Law) Forget() { l.writes = nil }
@@ -137,6 +151,9 @@ func (l *Law) sent(d *daemon, r *http.Request, body []byte) (done func(*http.Res
 	}
 	if r.Method == http.MethodGet {
 		d.reads(r)
+		if r.URL.Hostname() != "marathon.test" {
+			d.asks(l.groupAt(r.URL.Host))
+		}
 		return func(res *http.Response, err error) {
 			_, err = l.note(line, r, res, err)
 			d.read(r, res, err)
@@ -152,12 +169,18 @@ func (l *Law) sent(d *daemon, r *http.Request, body []byte) (done func(*http.Res
 		group = l.groupAt(r.URL.Host)
 	}
 	l.check("journalled-before")
-	entry, ok := d.journal.entryOf(r, kind, group, app)
+	id, entry, ok := d.journal.entryOf(r, kind, group, app)
 	switch {
 	case !ok:
 		l.breaks("%s %s %s is not in the journal", r.Method, r.URL, app)
 	case len(d.unread) > 0:
 		l.breaks("%s %s although Marathon could not be read", r.Method, r.URL)
+	}
+	l.check("one-write-an-effect")
+	if kind != elasticsearch && kind != cancel { // a commit is let go of by a second call; cancels name one deployment each
+		if d.journal.sent[id]++; d.journal.sent[id] > 1 {
+			l.breaks("%s %s is the second write of one %s", r.Method, r.URL, entry.Verb)
+		}
 	}
 	l.check("rests-after-a-lost-answer")
 	cluster := clusterOf(entry.Cluster)
@@ -165,6 +188,9 @@ func (l *Law) sent(d *daemon, r *http.Request, body []byte) (done func(*http.Res
 		l.breaks("%s %s only %s after an answer was lost", r.Method, r.URL, time.Since(at))
 	}
 	x := write{what: l.describe(r, kind, app, body), repeatable: strings.HasPrefix(r.URL.Path, "/_flush")}
+	if strings.HasPrefix(r.URL.Path, "/_flush") {
+		l.flushed(d, group)
+	}
 	x.destructive = l.judge(d, r, kind, app, docs)
 	l.check("force-only-cancels")
 	if r.URL.Query().Get("force") == "true" && kind != cancel {
@@ -174,7 +200,7 @@ func (l *Law) sent(d *daemon, r *http.Request, body []byte) (done func(*http.Res
 	return func(res *http.Response, err error) {
 		body, err := l.note(line, r, res, err)
 		if res != nil {
-			if x.status = res.StatusCode; x.status == http.StatusConflict && kind != elasticsearch && !l.StaleReads && !l.w.several {
+			if x.status = res.StatusCode; x.status == http.StatusConflict && kind != elasticsearch && !l.stale && !l.w.several {
 				l.breaks("%s %s: 409; who looks first is never told so", r.Method, r.URL)
 			}
 			l.owns(d, res, body)

@@ -145,11 +145,18 @@ func (w *World) Through(way http.RoundTripper) {
 	w.Way = way
 }
 
+// AtFlush lets something happen once, between the look that gave a node its turn and the last look before it is stopped.
+func (w *World) AtFlush(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.atFlush = f
+}
+
 // Calm ends what a daemon has yet to suffer.
 func (w *World) Calm() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.Kill, w.JournalFull, w.skew, w.deaf, w.pause = nil, false, 0, time.Time{}, 0
+	w.Kill, w.JournalFull, w.skew, w.deaf, w.pause, w.atFlush = nil, false, 0, time.Time{}, 0, nil
 }
 
 // FillJournal makes the operation log refuse every entry, or take them again.

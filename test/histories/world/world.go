@@ -58,8 +58,9 @@ type World struct {
 	skew      time.Duration  // of the clock of the daemon's host against Marathon's
 	deaf      time.Time      // until when the stream of events brings nothing
 	live      []*process
-	processes int  // that ever lived so
-	several   bool // more than one daemon has lived at once
+	atFlush   func() // happens once, between a look and the last look before a node's turn
+	processes int    // that ever lived so
+	several   bool   // more than one daemon has lived at once
 }
 
 // Options are a World's parts.
