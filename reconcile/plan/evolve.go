@@ -96,7 +96,7 @@ func (m *maker) evolve() {
 	if m.endCommit() || m.lockedRole() || m.finishTurn() {
 		return
 	}
-	if !m.facts.AskElasticsearch && !m.evolves() {
+	if m.namesakes() || !m.facts.AskElasticsearch && !m.evolves() {
 		return
 	}
 	if !m.known() {

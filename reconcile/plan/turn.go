@@ -25,7 +25,7 @@ func (m *maker) finishTurn() bool {
 		}
 		var back []string
 		for _, s := range r.slots {
-			if s.down && !m.isLeaving(s) {
+			if s.down && !m.isLeaving(s) && r.namesake(&s) == nil {
 				back = append(back, s.node)
 			}
 		}

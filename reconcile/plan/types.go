@@ -218,6 +218,7 @@ const (
 	RuleUnplaced             = "node-without-a-place"
 	RuleLeftOver             = "left-over-instances"
 	RuleUnreachable          = "instance-unreachable"
+	RuleNamesakes            = "two-nodes-of-one-name"
 	RuleMarathonVersion      = "marathon-version"
 	RuleReportOnly           = "report-only"
 	RuleBlastRadius          = "blast-radius"
