@@ -67,7 +67,7 @@ func (m *maker) turn() bool {
 		m.foresee(nil)
 		return true
 	}
-	if m.awaitsStart(next) || m.soaks(next) || m.neighbours(next) {
+	if m.awaitsStart(next) || m.electedIsIll(next) || m.soaks(next) || m.neighbours(next) {
 		m.foresee(nil)
 		return true
 	}
