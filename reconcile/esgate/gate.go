@@ -46,6 +46,9 @@ type Touch struct {
 	Masters, Data int
 	// Peers is the same for the nodes of Component, known by the component they report; 0 if they need not be counted.
 	Peers int
+	// GoneMasters and GoneData are how many of those beside the touched node are no members and given up by name in git. They
+	// need not be there when a node is ended that is not there either: each would wait for the others.
+	GoneMasters, GoneData int
 	// Adds is how many nodes a Join adds; 0 means one.
 	Adds int
 	// Leaving are the names of nodes that are to leave for good: only these may be excluded from allocation and vote.

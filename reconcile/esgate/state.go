@@ -110,16 +110,20 @@ func complete(h *Health, t *Touch) no {
 		what      string
 		want, are int
 		own       bool // the touched node is one of these
+		gone      int
 	}{
-		{"data node", t.Data, h.DataNodes(), holdsData(h, t)},
-		{"master", t.Masters, h.masters(), eligible(h, t)},
-		{string(t.Component) + " node", t.Peers, h.peers(t.Component), t.Peers > 0},
+		{"data node", t.Data, h.DataNodes(), holdsData(h, t), t.GoneData},
+		{"master", t.Masters, h.masters(), eligible(h, t), t.GoneMasters},
+		{string(t.Component) + " node", t.Peers, h.peers(t.Component), t.Peers > 0, 0},
 	}
 	// A wiped node was stopped before and is expected no longer.
 	mayMiss := outside(h, t) && t.Kind != Wipe
 	counted, missing := false, 0
 	for _, c := range counts {
 		away := c.want - c.are
+		if outside(h, t) && slices.Contains(ending, t.Kind) {
+			away -= c.gone
+		}
 		if c.own && mayMiss {
 			counted = true
 			missing = max(missing, away)

@@ -237,6 +237,7 @@ func (m *maker) touch(kind esgate.Kind, r *role, s *slot) esgate.Touch {
 		t.Node, t.Instance = s.node, string(s.instance)
 		t.Drained = m.facts.Drained[s.node]
 	}
+	t.GoneMasters, t.GoneData = m.gone(s)
 	for _, x := range c.Replace {
 		if x.LoseCopies {
 			t.AcceptLoss = append(t.AcceptLoss, x.Instance)

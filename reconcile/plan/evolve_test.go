@@ -107,6 +107,26 @@ func TestWalks(t *testing.T) {
 			{func(k *walk) { k.gives("data.1", false) }, "drain data-host-1"},
 			{func(k *walk) { k.place() }, "remove-node data-host-1, wipe data-host-1, elasticsearch _name=null, scale-out data to 3"},
 		}},
+		{"a master and a data node of one agent that is gone are replaced: neither waits for the other", []part{
+			{func(k *walk) {
+				k.unreachable(1)
+				k.app(spec.Master).Tasks[1].State = "TASK_UNREACHABLE"
+				k.away("master-host-1")
+				k.want.Spec.Replace = []spec.Replacement{{Instance: "data.1"}, {Instance: "master.1"}}
+			}, "drain data-host-1"},
+			{func(k *walk) { k.place() }, "remove-node data-host-1, elasticsearch no vote for master-host-1, remove-node master-host-1, wipe master-host-1, " +
+				"elasticsearch votes cleared, wipe data-host-1, elasticsearch _name=null, scale-out master to 3, scale-out data to 3"},
+		}},
+		{"the same where the copies of the data node are lost", []part{
+			{func(k *walk) {
+				k.unreachable(1)
+				k.app(spec.Master).Tasks[1].State = "TASK_UNREACHABLE"
+				k.away("master-host-1")
+				k.es.Status = "red"
+				k.want.Spec.Replace = []spec.Replacement{{Instance: "master.1"}, {Instance: "data.1", LoseCopies: true}}
+			}, "drain data-host-1, remove-node data-host-1, elasticsearch no vote for master-host-1, remove-node master-host-1, " +
+				"wipe master-host-1, elasticsearch votes cleared, wipe data-host-1, elasticsearch _name=null, scale-out master to 3, scale-out data to 3"},
+		}},
 		{"a node whose agent is gone is replaced with the loss of a copy if git says so", []part{
 			{func(k *walk) { k.unreachable(1); k.es.Status = "red"; k.gives("data.1", false) }, ""},
 			{func(k *walk) { k.gives("data.1", true) }, "drain data-host-1, remove-node data-host-1, wipe data-host-1, elasticsearch _name=null, scale-out data to 3"},

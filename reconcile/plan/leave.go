@@ -166,7 +166,12 @@ func (m *maker) leave() bool {
 	if len(going) == 0 {
 		return false
 	}
-	slices.SortStableFunc(going, func(a, b leaver) int { return leaveRank(a) - leaveRank(b) })
+	slices.SortStableFunc(going, func(a, b leaver) int {
+		if m.lost(a) && m.lost(b) && a.role.component != b.role.component {
+			return dataFirst(a) - dataFirst(b) // the loss of its copies may be what the other waits for the end of
+		}
+		return leaveRank(a) - leaveRank(b)
+	})
 	if m.drain(going) {
 		return true
 	}
@@ -214,6 +219,13 @@ func (m *maker) shrinksZen1() bool {
 	return quorumInFile(m.want.Spec.Elasticsearch) && len(m.leavingMasters()) > 0
 }
 
+func dataFirst(l leaver) int {
+	if l.role.component == spec.Data {
+		return 0
+	}
+	return 1
+}
+
 // leaveRank puts those first that are furthest on their way, but one that is gone by itself before all: as long as it is
 // counted, no volume may be wiped.
 func leaveRank(l leaver) int {
@@ -224,6 +236,38 @@ func leaveRank(l leaver) int {
 		return 0
 	}
 	return 2
+}
+
+// gone counts, beside s, the nodes that git gives up by name and that are no members any more, by what they are.
+func (m *maker) gone(s *slot) (masters, data int) {
+	for _, l := range m.leavers() {
+		if s != nil && l.slot.instance == s.instance || !m.lost(l) || m.facts.Elasticsearch.Node(l.slot.node) != nil {
+			continue
+		}
+		if l.role.component == spec.Data {
+			data++
+		}
+		if l.role.component == m.want.Spec.MasterComponent() {
+			masters++
+		}
+	}
+	return masters, data
+}
+
+// lost says that git gives the node up by name, and that Marathon does not know it as up. It may still be a member.
+func (m *maker) lost(l leaver) bool {
+	return m.namedFor(*l.slot) != nil && !l.slot.up && !l.stopped()
+}
+
+// lostBeside are the slots that are lost as l is: with an agent's nodes none waits for the others.
+func (m *maker) lostBeside(l leaver) []*slot {
+	var out []*slot
+	for _, x := range m.leavers() {
+		if m.lost(l) && m.lost(x) {
+			out = append(out, x.slot)
+		}
+	}
+	return out
 }
 
 // stopped says that the node was removed: only its volume is left, or an agent that is gone too.
@@ -279,7 +323,7 @@ func (m *maker) goes(l leaver) bool {
 	if m.refusal(t, l.role, "removing "+l.slot.node, m.leavePos(l)) {
 		return true
 	}
-	if m.neighbours(l.place) {
+	if m.neighbours(l.place, m.lostBeside(l)...) {
 		return true
 	}
 	stop := Step{Verb: RemoveNode, App: l.role.live.ID, Component: l.role.component, Node: l.slot.node, Task: l.slot.task.ID, From: l.role.live.Instances,

@@ -194,13 +194,13 @@ func (m *maker) dataRole() *role {
 	return nil
 }
 
-// neighbours waits for any other node that Marathon shows as not up: no second one is taken down.
-func (m *maker) neighbours(next place) bool {
+// neighbours waits for any other node that Marathon shows as not up, but those left out: no second one is taken down.
+func (m *maker) neighbours(next place, but ...*slot) bool {
 	for i := range m.roles {
 		r := &m.roles[i]
 		for j := range r.slots {
 			s := &r.slots[j]
-			if s == next.slot || s.up || r.stopped > 0 && m.isLeaving(*s) {
+			if s == next.slot || s.up || slices.Contains(but, s) || r.stopped > 0 && m.isLeaving(*s) {
 				continue
 			}
 			rule, why := RuleNotReady, s.node+" is not up"

@@ -57,6 +57,12 @@ var running = []scenario{
 		w.Run(20 * time.Second)
 		w.Write(logs, w.Files[logs]+"\nreplace: [{instance: "+id+", loseCopies: true}]\n")
 	}, ends: "search/logs converged"},
+	{name: "a master and a data node of one agent that is gone are replaced", setup: created, story: func(w *stage) {
+		host, ids := w.shared()
+		w.check(w.Sim.LoseAgent(host))
+		w.Run(20 * time.Second)
+		w.Write(logs, w.Files[logs]+"\nreplace: [{instance: "+ids[0]+", loseCopies: true}, {instance: "+ids[1]+", loseCopies: true}]\n")
+	}, ends: "search/logs converged"},
 	{name: "a new generation", setup: created, story: func(w *stage) {
 		w.Edit(logs, "generation: 1", "generation: 2")
 		w.Edit(logs, "disk: 5GiB", "disk: 6GiB")

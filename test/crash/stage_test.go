@@ -123,6 +123,24 @@ func (w *stage) instance() (instance, host string) {
 	return "", ""
 }
 
+// shared is a host with a data node and a master of logs, and Marathon's ids of the two.
+func (w *stage) shared() (host string, ids []string) {
+	w.T.Helper()
+	on := map[string][]string{}
+	for _, a := range w.Sim.View().Apps { // by name, so es-datanode comes first
+		for _, t := range a.Tasks {
+			if a.ID != "/search/logs/es-datanode" && a.ID != "/search/logs/es-master" {
+				continue
+			}
+			if on[t.Host] = append(on[t.Host], string(t.Instance)); len(on[t.Host]) == 2 {
+				return t.Host, on[t.Host]
+			}
+		}
+	}
+	w.T.Fatalf("no data node has a master beside it")
+	return "", nil
+}
+
 // crash ends the process of a data node of logs.
 func (w *stage) crash() {
 	w.T.Helper()

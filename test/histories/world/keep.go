@@ -214,9 +214,11 @@ func (g *groupTruth) returned(c *pretend.Cluster, view *marathonsim.View, now ti
 	for _, m := range c.Members {
 		member[m.Task] = true
 	}
+	unreached := map[marathon.TaskID]bool{} // given up in git, and running on where Marathon's word does not get to
 	for i := range view.Apps {
 		for j := range view.Apps[i].Tasks {
 			t := &view.Apps[i].Tasks[j]
+			unreached[t.ID] = t.State == "TASK_UNREACHABLE"
 			s, ok := g.down[string(t.Instance)]
 			if ok && t.State == "TASK_RUNNING" && member[t.ID] && (t.ID != s.task || now.Sub(s.at) > 15*time.Second) {
 				delete(g.down, string(t.Instance))
@@ -224,7 +226,7 @@ func (g *groupTruth) returned(c *pretend.Cluster, view *marathonsim.View, now ti
 		}
 	}
 	for instance, s := range g.down {
-		if s.leaves && !s.left && c.Health == "green" && !member[s.task] {
+		if s.leaves && !s.left && c.Health == "green" && (!member[s.task] || unreached[s.task]) {
 			s.left = true
 			g.down[instance] = s
 		}
