@@ -25,6 +25,7 @@ type Client struct {
 	ownNetwork  bool // the three are ours, so a request that got no connection was not sent
 	timeout     time.Duration
 	maxBody     int64
+	spool       string
 	log         *slog.Logger
 	spread      func(time.Duration) time.Duration
 
@@ -45,7 +46,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{urls: urls, credentials: o.Credentials, timeout: o.Timeout, maxBody: o.MaxBody, log: o.Logger}
+	c := &Client{urls: urls, credentials: o.Credentials, timeout: o.Timeout, maxBody: o.MaxBody, spool: o.Spool, log: o.Logger}
 	if c.timeout <= 0 {
 		c.timeout = defaultTimeout
 	}

@@ -1,6 +1,7 @@
 package marathonsink
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"strings"
@@ -26,22 +27,26 @@ type knownApp struct {
 type reading struct {
 	*known
 	prev  *marathon.State // nil: nothing is known
+	shelf *shelf          // nil: what is new is decoded at once
 	same  int             // apps whose bytes are as they were
 	fresh []freshApp
 }
 
+// A freshApp is decoded, or it was put on the shelf.
 type freshApp struct {
 	digest digest
+	id     marathon.AppID
 	app    *marathon.App
+	place  place
 }
 
 // read begins a pass. Only the State that was given last says what the known bytes meant.
-func (k *known) read(prev *marathon.State) *reading {
+func (k *known) read(prev *marathon.State, to *shelf) *reading {
 	k.round++
 	if prev != k.last {
 		prev = nil
 	}
-	return &reading{known: k, prev: prev}
+	return &reading{known: k, prev: prev, shelf: to}
 }
 
 // app takes in one app's bytes.
@@ -57,12 +62,28 @@ func (r *reading) app(span []byte) error {
 			return nil
 		}
 	}
+	if r.shelf != nil && bytes.Contains(span, fleetLabel) { // others take little, decoded
+		if aside, err := r.putAside(span, d); aside || err != nil {
+			return err
+		}
+	}
 	app, err := parseSpan(span)
 	if err != nil {
 		return err
 	}
-	r.fresh = append(r.fresh, freshApp{d, app})
+	r.fresh = append(r.fresh, freshApp{digest: d, id: app.ID, app: app})
 	return nil
+}
+
+// putAside puts an app on the shelf in which nothing is under way: nothing else has to be read because of it, and most
+// likely it is as wanted. It seems to be ours; if not, we are told so when it is opened.
+func (r *reading) putAside(span []byte, d digest) (bool, error) {
+	head, err := marathon.ParseHead(span)
+	if err != nil || !head.Quiet {
+		return false, err
+	}
+	r.fresh = append(r.fresh, freshApp{digest: d, id: head.ID, place: r.shelf.put(span)})
+	return true, nil
 }
 
 func twice(id marathon.AppID) error {
@@ -84,12 +105,8 @@ func (r *reading) finish(s *marathon.State) error {
 			}
 		}
 	}
-	for _, f := range r.fresh {
-		if s.Apps[f.app.ID] != nil {
-			return twice(f.app.ID)
-		}
-		s.Apps[f.app.ID] = f.app
-		s.Changed = append(s.Changed, f.app.ID)
+	if err := r.take(s); err != nil {
+		return err
 	}
 	if s.Incremental {
 		for id := range r.prev.Apps {
@@ -101,17 +118,45 @@ func (r *reading) finish(s *marathon.State) error {
 	return nil
 }
 
+// take adds what is fresh.
+func (r *reading) take(s *marathon.State) error {
+	var aside map[marathon.AppID]place
+	if r.shelf != nil {
+		aside = make(map[marathon.AppID]place, len(r.fresh))
+		r.shelf.apps, s.Shelf = aside, r.shelf
+	}
+	for _, f := range r.fresh {
+		if _, there := aside[f.id]; there || s.Apps[f.id] != nil {
+			return twice(f.id)
+		}
+		if f.app != nil {
+			s.Apps[f.id] = f.app
+		} else {
+			f.place.id = f.id
+			aside[f.id] = f.place
+		}
+		if s.Incremental {
+			s.Changed = append(s.Changed, f.id)
+		}
+	}
+	return nil
+}
+
 // gatherIDs puts the ids of fresh apps into one piece of memory. They outlive all else that was read of most apps: left
 // where they are, each would hold a page of its own.
 func (r *reading) gatherIDs() {
 	var all strings.Builder
 	for _, f := range r.fresh {
-		all.WriteString(string(f.app.ID))
+		all.WriteString(string(f.id))
 	}
 	rest := marathon.AppID(all.String())
-	for _, f := range r.fresh {
-		n := len(f.app.ID)
-		f.app.ID, rest = rest[:n], rest[n:]
+	for i := range r.fresh {
+		f := &r.fresh[i]
+		n := len(f.id)
+		f.id, rest = rest[:n], rest[n:]
+		if f.app != nil {
+			f.app.ID = f.id
+		}
 	}
 }
 
@@ -128,6 +173,6 @@ func (k *known) learn(r *reading, s *marathon.State) {
 		}
 	}
 	for _, f := range r.fresh {
-		k.apps[f.digest] = knownApp{f.app.ID, k.round}
+		k.apps[f.digest] = knownApp{f.id, k.round}
 	}
 }

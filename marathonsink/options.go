@@ -24,6 +24,9 @@ type Options struct {
 	Timeout time.Duration
 	// MaxBody bounds the list of apps in bytes as decoded, 512 MiB if zero. It is read app by app and never held.
 	MaxBody int64
+	// Spool is a folder for what Anew puts aside of a large list, in a file without a name; empty: it stays in memory. A
+	// folder that is not there, or full, is no error.
+	Spool string
 	// Logger gets one debug line a call, without bodies, queries and credentials. nil is silent.
 	Logger *slog.Logger
 	// Spread draws from [0, d) how much longer a lost stream of events is left alone; nil draws at random.

@@ -24,10 +24,26 @@ import (
 // that tells it enough, and may take one out to have it decoded again. If nothing changed, Apps is prev's very map. The
 // body is never held: memory is that of the largest app and of what changed.
 func (c *Client) State(ctx context.Context, prev *marathon.State) (*marathon.State, error) {
+	return c.state(ctx, prev, nil)
+}
+
+// Anew is State with nothing known before, for whoever looks at one app after the other: those of ours in
+// which nothing is under way are left on the State's Shelf, which the caller closes. The reading is whole and of one leader all the same, and its apps
+// have ids, each once; that an app cannot be decoded shows when it is opened.
+func (c *Client) Anew(ctx context.Context) (*marathon.State, error) {
+	to := &shelf{dir: c.spool}
+	s, err := c.state(ctx, nil, to)
+	if err != nil {
+		to.Close()
+	}
+	return s, err
+}
+
+func (c *Client) state(ctx context.Context, prev *marathon.State, to *shelf) (*marathon.State, error) {
 	c.stateMu.Lock()
 	defer c.stateMu.Unlock()
 	s := &marathon.State{}
-	r, err := c.readApps(ctx, prev, s)
+	r, err := c.readApps(ctx, prev, s, to)
 	if err != nil {
 		return nil, err
 	}
@@ -46,6 +62,9 @@ func (c *Client) State(ctx context.Context, prev *marathon.State) (*marathon.Sta
 		s.Queue = list
 	}
 	for _, f := range r.fresh {
+		if f.app == nil {
+			continue // all its tasks have the definition in force
+		}
 		if err := c.readFormer(ctx, s.Leader, f.app); err != nil {
 			return nil, err
 		}
@@ -59,11 +78,14 @@ func (c *Client) State(ctx context.Context, prev *marathon.State) (*marathon.Sta
 	return s, nil
 }
 
-func (c *Client) readApps(ctx context.Context, prev, s *marathon.State) (*reading, error) {
+func (c *Client) readApps(ctx context.Context, prev, s *marathon.State, to *shelf) (*reading, error) {
 	query := url.Values{"embed": {"apps.tasks", "apps.counts", "apps.deployments", "apps.lastTaskFailure"}}
 	var r *reading
 	leader, err := c.list(ctx, request{op: "list apps", path: "/v2/apps", query: query}, "apps", func() func([]byte) error {
-		r = c.known.read(prev)
+		if to != nil {
+			to.Close() // an attempt before this one may have put something there
+		}
+		r = c.known.read(prev, to)
 		s.ReadAt = time.Now() // what the answer says was true after this
 		return r.app
 	})

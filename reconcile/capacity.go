@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/esfleet/esfleet/marathonsink/marathon"
 	"github.com/esfleet/esfleet/reconcile/preflight"
 	"github.com/esfleet/esfleet/spec"
 )
@@ -16,6 +17,13 @@ func (r *Reconciler) Capacity(ctx context.Context, in Input) (preflight.Report, 
 	defer r.mu.Unlock()
 	v := &View{Unknown: map[spec.MarathonName]error{}}
 	states, _ := r.readAll(ctx, in.Fleet, v)
+	defer func() { // a look that comes after it begins anew
+		for name, s := range states {
+			if s.Shelf != nil {
+				r.discard(name, s)
+			}
+		}
+	}()
 	for _, err := range v.Unknown {
 		return preflight.Report{}, err
 	}
@@ -45,7 +53,11 @@ func (r *Reconciler) Capacity(ctx context.Context, in Input) (preflight.Report, 
 			if err != nil {
 				return report, fmt.Errorf("%s: %w", d.ID, err)
 			}
-			if live := states[d.Spec.Marathon].Apps[a.ID]; live != nil {
+			live, err := states[d.Spec.Marathon].Opened([]marathon.AppID{a.ID})
+			if err != nil {
+				return report, fmt.Errorf("%s: %w", d.ID, err)
+			}
+			if live := live.Apps[a.ID]; live != nil {
 				it.Placed = preflight.Places(live, nil)
 			}
 			report.Apps = append(report.Apps, pools[d.Spec.Marathon].Growth(d.ID.String(), it))

@@ -81,12 +81,13 @@ func (r *Reconciler) Look(ctx context.Context, in Input) *View {
 	v := &View{Commit: in.Fleet.Commit, At: time.Now(), Unknown: map[spec.MarathonName]error{}}
 	r.expect(in.Fleet)
 	states, quiet := r.readAll(ctx, in.Fleet, v)
+	quiet = quiet && in.Fleet == r.desired.fleet
+	r.desired.follow(in, r.versions(), func(w *wanted) { putToRest(w, states[w.cluster.Marathon]) })
+	r.unshelve(states, v)
 	v.Read = map[spec.MarathonName]marathon.Version{}
 	for name, s := range states {
 		v.Read[name] = s.Version
 	}
-	quiet = quiet && in.Fleet == r.desired.fleet
-	r.desired.follow(in, r.versions(), func(w *wanted) { putToRest(w, states[w.cluster.Marathon]) })
 	v.Digest = r.desired.digest
 	if v.Digest != r.refusedOf { // other content deserves another try
 		r.refused, r.refusedOf = map[string]string{}, v.Digest
@@ -97,6 +98,7 @@ func (r *Reconciler) Look(ctx context.Context, in Input) *View {
 	v.Vanished, v.Orphans, v.Foreign = r.strange.vanished, r.strange.orphans, r.strange.foreign
 	r.planAll(ctx, in, states, v)
 	r.desired.lighten(states)
+	closeShelves(states)
 	return v
 }
 
@@ -209,7 +211,9 @@ func (r *Reconciler) viewOf(in Input, w *wanted, states map[spec.MarathonName]*m
 		return looked{w: w, view: unread(w.cluster)}
 	}
 	if w.rest != nil { // it came to rest in this very look, when its orphans were not known yet
-		w.rest = nil
+		if err := w.openAgain(s); err != nil {
+			return looked{w: w, view: ClusterView{ID: id, Plan: unknownPlan(id, "marathon-unknown", err.Error())}}
+		}
 		if r.desired.fill(w, in.Blobs); w.err != nil {
 			return looked{w: w, view: ClusterView{ID: id, Plan: unknownPlan(id, "not-rendered", w.err.Error())}}
 		}
@@ -279,7 +283,12 @@ func (r *Reconciler) read(ctx context.Context, decl spec.Marathon) (s *marathon.
 		if try == most { // a Marathon in which ever more resting clusters change; from nothing there is nothing to lack
 			m.prev = nil
 		}
-		if s, err = m.client.State(ctx, m.prev); err != nil {
+		if m.prev == nil {
+			s, err = m.client.Anew(ctx)
+		} else {
+			s, err = m.client.State(ctx, m.prev)
+		}
+		if err != nil {
 			return nil, false, fmt.Errorf("read Marathon %q: %w", decl.Name, err)
 		}
 		if m.since.IsZero() {
@@ -288,9 +297,13 @@ func (r *Reconciler) read(ctx context.Context, decl spec.Marathon) (s *marathon.
 		if m.leader != "" && m.leader != s.Leader {
 			m.settleUntil = time.Now().Add(r.opts.Settle)
 		}
-		lacking := r.rouse(decl.Name, s, s.Version == m.version)
-		changed = changed || !s.Incremental || len(s.Changed) > 0 || s.Version != m.version
+		sameVersion := s.Version == m.version
+		lacking := r.rouse(decl.Name, s, sameVersion)
+		changed = changed || !s.Incremental || len(s.Changed) > 0 || !sameVersion
 		m.prev, m.version, m.leader = s, s.Version, s.Leader
+		if lacking && !sameVersion {
+			m.prev = nil // all of it is lacking: from nothing it is decoded cluster by cluster
+		}
 		if !lacking {
 			r.forget(s)
 			return s, changed, nil

@@ -19,8 +19,10 @@ import (
 
 // A Marathon is what the reconciler needs of one Marathon.
 type Marathon interface {
-	// State is a whole, consistent reading, or an error: never half of one. prev, if not nil, is the reading before.
+	// State is a whole, consistent reading, or an error: never half of one. prev is the reading before.
 	State(ctx context.Context, prev *marathon.State) (*marathon.State, error)
+	// Anew is such a reading with nothing known before. Apps of ours may be on its Shelf, which the caller closes.
+	Anew(ctx context.Context) (*marathon.State, error)
 	// App is one app, read afresh.
 	App(ctx context.Context, id marathon.AppID) (*marathon.App, error)
 	// Create fails with a conflict if the app exists.

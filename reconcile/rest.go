@@ -35,6 +35,10 @@ func putToRest(w *wanted, s *marathon.State) {
 		return // what differs in Elasticsearch is to be seen first; a suspension ends by the clock
 	}
 	d := w.full
+	s, err := s.Opened(appIDs(d))
+	if err != nil {
+		return // it is opened once more with all that do not rest, and that is where it is told
+	}
 	gate := s.Apps[d.App(spec.Gate).ID]
 	if gate == nil || gate.Labels[marathon.LabelSuspended] != "" {
 		return

@@ -2,6 +2,7 @@ package marathon
 
 import (
 	"encoding/json"
+	"iter"
 	"time"
 )
 
@@ -134,6 +135,39 @@ type State struct {
 	// other bytes, or gone. Otherwise nothing is known of what changed.
 	Incremental bool
 	Changed     []AppID
+	// Shelf holds apps of this reading that are not in Apps because nobody has looked at them yet; nil: there are none.
+	Shelf Shelf
+}
+
+// A Shelf holds apps as the bytes they came as. Decoded they take ten times as much, and of most apps all that matters is
+// that they are as wanted, which is seen one cluster at a time. It is safe for concurrent use until it is closed.
+type Shelf interface {
+	// Open decodes an app, and does not keep it; nil if it is not on the shelf. An error means that the reading it came
+	// with is not to be used: half of a list must not pass for a list.
+	Open(id AppID) (*App, error)
+	// IDs are those of all its apps.
+	IDs() iter.Seq[AppID]
+	// Close gives up its memory.
+	Close()
+}
+
+// Opened is s with these apps alone, as far as they are there, decoded if need be.
+func (s *State) Opened(ids []AppID) (*State, error) {
+	some := *s
+	some.Apps, some.Shelf = make(map[AppID]*App, len(ids)), nil
+	for _, id := range ids {
+		app := s.Apps[id]
+		if app == nil && s.Shelf != nil {
+			var err error
+			if app, err = s.Shelf.Open(id); err != nil {
+				return nil, err
+			}
+		}
+		if app != nil {
+			some.Apps[id] = app
+		}
+	}
+	return &some, nil
 }
 
 // LockedBy lists the deployments that affect an app. Look here before a write; never use a 409 as the question

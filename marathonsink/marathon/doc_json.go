@@ -34,16 +34,56 @@ func (b *builder) doc(skip, apart []string) (out Doc, gathered []byte, err error
 			out[key] = b.value()
 		}
 		if aside {
-			if len(gathered) > 1 {
-				gathered = append(gathered, ',')
-			}
-			gathered = append(append(append(append(gathered, '"'), key...), `":`...), b.in[start:b.at]...)
+			gathered = b.gather(gathered, key, start)
 		}
 	})
 	if b.peek(); b.at < len(b.in) {
 		b.fail("the end")
 	}
 	return out, append(gathered, '}'), b.err
+}
+
+// pick reads the whole input as one object and gathers, as they are written, the members that are named, in an object of
+// their own. Where a task's version comes, in the member tasks, version is called with it, "" for none. Of all else it only
+// finds the end: whether that is good JSON is for whoever decodes it.
+func (b *builder) pick(names []string, version func(string)) (gathered []byte, err error) {
+	gathered = append(make([]byte, 0, 256), '{')
+	b.members(func(key string) {
+		b.peek()
+		start := b.at
+		if key == "tasks" && b.peek() == '[' {
+			b.elements(func() { version(b.member("version")) })
+		} else {
+			b.skip()
+		}
+		if slices.Contains(names, key) {
+			gathered = b.gather(gathered, key, start)
+		}
+	})
+	if b.peek(); b.at < len(b.in) {
+		b.fail("the end")
+	}
+	return append(gathered, '}'), b.err
+}
+
+// member passes over an object and gives one of its members, "" if it is no string.
+func (b *builder) member(name string) (text string) {
+	b.members(func(key string) {
+		if key == name && b.peek() == '"' {
+			text = b.text()
+		} else {
+			b.skip()
+		}
+	})
+	return text
+}
+
+// gather adds the member whose value has been read from start on.
+func (b *builder) gather(to []byte, key string, start int) []byte {
+	if len(to) > 1 {
+		to = append(to, ',')
+	}
+	return append(append(append(append(to, '"'), key...), `":`...), b.in[start:b.at]...)
 }
 
 // fail notes that something else should be here, and goes to the end.
@@ -86,21 +126,26 @@ func (b *builder) members(each func(key string)) {
 }
 
 func (b *builder) list() []any {
+	out := []any{}
+	b.elements(func() { out = append(out, b.value()) })
+	return out
+}
+
+// elements walks an array; each is called before an element, and must read it.
+func (b *builder) elements(each func()) {
 	b.deeper()
 	defer b.back()
 	b.expect('[')
-	out := []any{}
 	if b.peek() == ']' {
 		b.at++
-		return out
+		return
 	}
 	for b.err == nil {
-		out = append(out, b.value())
+		each()
 		if b.ends(']') {
-			break
+			return
 		}
 	}
-	return out
 }
 
 // ends passes over a comma, or over the last byte of an object or array.

@@ -39,13 +39,15 @@ type live struct {
 	} `json:"lastTaskFailure"`
 }
 
-// liveKeys are the names of live's members.
-var liveKeys = func() (keys []string) {
-	for t, i := reflect.TypeFor[live](), 0; i < t.NumField(); i++ {
+// liveKeys and headKeys are the names of their members.
+var liveKeys, headKeys = keysOf[live](), keysOf[head]()
+
+func keysOf[T any]() (keys []string) {
+	for t, i := reflect.TypeFor[T](), 0; i < t.NumField(); i++ {
 		keys = append(keys, t.Field(i).Tag.Get("json"))
 	}
 	return keys
-}()
+}
 
 // ParseApp reads one app as GET /v2/apps or /v2/apps/{id} shows it (without the "app" envelope of the latter).
 // Fields that are absent or null are zero: 1.4 writes null where later versions write nothing.
@@ -70,6 +72,52 @@ func ParseApp(raw []byte) (*App, error) {
 	app.LastFailureTask = l.LastTaskFailure.Task
 	app.LastFailureVersion, _ = time.Parse(time.RFC3339, l.LastTaskFailure.Version) // zero: not told
 	return app, nil
+}
+
+// A Head is what can be known of an app without decoding it.
+type Head struct {
+	ID AppID
+	// Quiet says that nothing is under way: no deployment, no task missing or stopped, all of the definition in force.
+	Quiet bool
+}
+
+type head struct {
+	ID          AppID       `json:"id"`
+	Instances   json.Number `json:"instances"`
+	VersionInfo struct {
+		LastConfigChangeAt string `json:"lastConfigChangeAt"`
+	} `json:"versionInfo"`
+	Deployments  []json.RawMessage `json:"deployments"`
+	TasksRunning int               `json:"tasksRunning"`
+}
+
+// ParseHead reads an app's Head. It does not say that ParseApp would take the app.
+func ParseHead(raw []byte) (Head, error) {
+	var versions []string
+	typed, err := (&builder{in: raw}).pick(headKeys, func(v string) {
+		if len(versions) == 0 || versions[len(versions)-1] != v {
+			versions = append(versions, v)
+		}
+	})
+	if err != nil {
+		return Head{}, fmt.Errorf("read app: %w", err)
+	}
+	var h head
+	if err := json.Unmarshal(typed, &h); err != nil {
+		return Head{}, fmt.Errorf("read app: %w", err)
+	}
+	l := live{ID: h.ID, Instances: h.Instances}
+	l.VersionInfo.LastConfigChangeAt = h.VersionInfo.LastConfigChangeAt
+	a, err := l.app()
+	if err != nil {
+		return Head{}, err
+	}
+	quiet := len(h.Deployments) == 0 && h.TasksRunning >= a.Instances
+	for _, v := range versions {
+		at, err := time.Parse(time.RFC3339, v)
+		quiet = quiet && err == nil && !at.Before(a.LastConfigChange)
+	}
+	return Head{ID: h.ID, Quiet: quiet}, nil
 }
 
 // ParseForeign reads of an app only what is shown of one that is not ours: id, labels, instances, versions and locks.

@@ -205,3 +205,34 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestAHeadIsQuietOnlyWhereNothingIsUnderWay(t *testing.T) {
+	const at, later, before = `"2026-11-22T01:00:00.000Z"`, `"2026-11-22T02:00:00.000Z"`, `"2026-11-21T01:00:00.000Z"`
+	app := func(more string) string {
+		return `{"id":"/a","instances":2,"versionInfo":{"lastConfigChangeAt":` + at + `},"deployments":[]` + more + `}`
+	}
+	for raw, quiet := range map[string]bool{
+		app(`,"tasksRunning":2,"tasks":[{"version":` + at + `},{"localVolumes":[{"x":"]"}],"version":` + later + `}]`): true,
+		app(`,"tasksRunning":2,"tasks":null`):                                                                            true,
+		app(`,"tasksRunning":2,"tasks":[{"version":` + at + `},{"version":` + before + `}]`):                             false,
+		app(`,"tasksRunning":2,"tasks":[{"version":` + at + `},{"id":"stopped"}]`):                                       false,
+		app(`,"tasksRunning":2,"tasks":[{"version":"soon"}]`):                                                            false,
+		app(`,"tasksRunning":1,"tasks":[]`):                                                                              false,
+		`{"id":"/a","instances":0,"deployments":[{"id":"d"}]}`:                                                           false,
+		`{"id":"/a","instances":0}`:                                                                                      true,
+		app(`,"tasksRunning":2,"tasks":[{"version":` + at + `,"n":{"version":` + before + `}}],"x":{"tasks":[{"y":1}]}`): true,
+	} {
+		h, err := ParseHead([]byte(raw))
+		if err != nil || h.ID != "/a" || h.Quiet != quiet {
+			t.Errorf("%s: %+v, %v", raw, h, err)
+		}
+		if a, err := ParseApp([]byte(raw)); err != nil || h.Quiet && (len(a.OlderVersions()) > 0 || len(a.Deployments) > 0 || a.TasksRunning < a.Instances) {
+			t.Errorf("%s: quiet is %+v, %v", raw, a, err)
+		}
+	}
+	for _, raw := range []string{``, `{}`, `[]`, `{"id":"a"}`, `{"id":"/a"`, `{"id":"/a"}}`, `{"id":"/a","instances":1.5}`, `{"id":"/a","tasks":[1]}`} {
+		if h, err := ParseHead([]byte(raw)); err == nil {
+			t.Errorf("%s became %+v", raw, h)
+		}
+	}
+}

@@ -29,6 +29,11 @@ func (o observed) State(ctx context.Context, prev *marathon.State) (s *marathon.
 	return o.Marathon.State(ctx, prev)
 }
 
+func (o observed) Anew(ctx context.Context) (s *marathon.State, err error) {
+	defer func(t time.Time) { o.tell("state", t, err) }(time.Now())
+	return o.Marathon.Anew(ctx)
+}
+
 func (o observed) App(ctx context.Context, id marathon.AppID) (a *marathon.App, err error) {
 	defer func(t time.Time) { o.tell("app", t, err) }(time.Now())
 	return o.Marathon.App(ctx, id)

@@ -201,7 +201,7 @@ func (s *Session) client(d spec.Marathon) (*marathonsink.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := marathonsink.New(marathonsink.Options{URLs: d.URLs, Credentials: cred, Transport: s.parts.MarathonTransport, Logger: s.log})
+	c, err := marathonsink.New(marathonsink.Options{URLs: d.URLs, Credentials: cred, Transport: s.parts.MarathonTransport, Spool: s.Config.State, Logger: s.log})
 	if err != nil {
 		return nil, err
 	}

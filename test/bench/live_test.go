@@ -96,10 +96,13 @@ func appsIn(t testing.TB, body []byte) []map[string]any {
 	return list.Apps
 }
 
-func reconcilerOver(via http.RoundTripper) *reconcile.Reconciler {
+func reconcilerOver(via http.RoundTripper) *reconcile.Reconciler { return reconcilerIn("", via) }
+
+// reconcilerIn has a folder for what a first look puts aside.
+func reconcilerIn(spool string, via http.RoundTripper) *reconcile.Reconciler {
 	return reconcile.New(reconcile.Options{
 		Connect: func(m spec.Marathon) (reconcile.Marathon, error) {
-			return marathonsink.New(marathonsink.Options{URLs: m.URLs, Transport: via})
+			return marathonsink.New(marathonsink.Options{URLs: m.URLs, Transport: via, Spool: spool})
 		},
 		Elasticsearch: esclient.New(via, 0), Journal: noJournal{}, Log: slog.New(slog.DiscardHandler), Actor: "bench",
 	})

@@ -72,7 +72,12 @@ func child(at string) error {
 		return err
 	}
 	defer src.Close() //nolint:errcheck // the process ends
-	rec, cache := reconcilerOver(redirected{to}), &spec.Cache{}
+	state, err := os.MkdirTemp("", "esfleet-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(state)
+	rec, cache := reconcilerIn(state, redirected{to}), &spec.Cache{}
 	look := func() error {
 		res := src.Refresh(context.Background())
 		if res.Refusal != nil {
