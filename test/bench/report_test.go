@@ -6,7 +6,6 @@ import (
 	"maps"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -14,8 +13,6 @@ import (
 	"time"
 
 	"github.com/esfleet/esfleet/drift"
-	"github.com/esfleet/esfleet/gitsrc"
-	"github.com/esfleet/esfleet/gitsrc/gittest"
 	"github.com/esfleet/esfleet/marathonsink"
 	"github.com/esfleet/esfleet/marathonsink/marathon"
 	"github.com/esfleet/esfleet/reconcile"
@@ -32,11 +29,14 @@ func TestReport(t *testing.T) {
 		t.Skip("takes minutes: make bench")
 	}
 	rep := &report{values: map[string]string{}}
+	var all []*followed
 	for _, n := range sizes(t) {
-		rep.fleet(t, n)
+		if f := rep.fleet(t, n); f != nil {
+			all = append(all, f)
+		}
 		rep.write(t, to) // a run that is cut short has measured something
 	}
-	rep.put("growth", "%s", rep.growth(sizes(t)))
+	rep.commits(t, all)
 	rep.put("machine", "%s/%s, %d processors, %s", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version())
 	rep.write(t, to)
 }
@@ -59,14 +59,12 @@ func sizes(t *testing.T) (out []int) {
 }
 
 // A report is the numbers by name.
-type report struct {
-	values map[string]string
-	commit map[int]cost // from a commit to the first call, by number of clusters
-}
+type report struct{ values map[string]string }
 
 func (r *report) put(name, format string, args ...any) { r.values[name] = fmt.Sprintf(format, args...) }
 
-func (r *report) fleet(t *testing.T, n int) {
+// fleet measures all that is measured of one fleet alone, and gives it for what is measured of several beside each other.
+func (r *report) fleet(t *testing.T, n int) *followed {
 	fs, cache := files(n), &spec.Cache{}
 	in := parse(t, "c1", fs, cache)
 	w := newWorld(t, in)
@@ -75,7 +73,11 @@ func (r *report) fleet(t *testing.T, n int) {
 	if n == 1000 {
 		r.diff(t, in, w)
 	}
-	r.git(t, n, fs, w)
+	f := serve(t, n, fs, w)
+	if f != nil {
+		r.memory(t, n, f.url, w)
+	}
+	return f
 }
 
 // resync is a look at a fleet in which nothing has changed.
@@ -121,79 +123,6 @@ func (r *report) diff(t *testing.T, all reconcile.Input, _ *world) {
 }
 
 func ratio(a, b time.Duration) float64 { return float64(a) / float64(max(b, 1)) }
-
-// git is the way from a commit to the first call to Marathon, beside git's own fetch of that commit.
-func (r *report) git(t *testing.T, n int, fs map[string]string, w *world) {
-	dir := t.TempDir()
-	repo, err := gittest.Init(filepath.Join(dir, "fleet.git"), "main")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := repo.Commit("all", fs); err != nil {
-		t.Fatal(err)
-	}
-	srv, err := gittest.Serve(dir, gittest.ServerOptions{})
-	if err != nil {
-		r.put(fmt.Sprintf("commit.%d", n), "not measured: %v", err)
-		return
-	}
-	defer srv.Close() //nolint:errcheck // a test's server
-	url := srv.Address + "/fleet.git"
-	r.memory(t, n, url, w)
-
-	bare := filepath.Join(dir, "bare.git")
-	run(t, "git", "clone", "-q", "--mirror", url, bare)
-	src, err := gitsrc.Open(t.Context(), gitsrc.Options{URL: url, MirrorDir: filepath.Join(dir, "mirror")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer src.Close() //nolint:errcheck // a test's mirror
-	cache, rec := &spec.Cache{}, reconcilerOver(w)
-	look := func() {
-		res := src.Refresh(t.Context())
-		if res.Refusal != nil {
-			t.Fatal(res.Refusal)
-		}
-		f, problems := spec.Parse(res.Snapshot, cache)
-		if f == nil {
-			t.Fatal(problems[0])
-		}
-		rec.Look(t.Context(), reconcile.Input{Fleet: f, Blobs: res.Snapshot})
-	}
-	look()
-	var ours, least []cost
-	for i := range rounds {
-		path := dirOf(i%n) + "elasticsearch.yml"
-		if _, err := repo.Commit("one line", map[string]string{path: fs[path] + fmt.Sprintf("action.auto_create_index: false # %d\n", i)}); err != nil {
-			t.Fatal(err)
-		}
-		fetch := func() { least = append(least, once(func() { run(t, "git", "-C", bare, "fetch", "-q", "origin") })) }
-		if i%2 == 0 {
-			fetch()
-		}
-		start, first := time.Now(), time.Duration(0)
-		told := func() { first = time.Since(start) }
-		w.firstCall.Store(&told)
-		look()
-		ours = append(ours, cost{wall: first})
-		if i%2 == 1 {
-			fetch()
-		}
-	}
-	a, b := median(ours), median(least)
-	r.put(fmt.Sprintf("commit.%d", n), "%.2f", ratio(a.wall, b.wall))
-	if r.commit == nil {
-		r.commit = map[int]cost{}
-	}
-	r.commit[n] = a
-	t.Logf("%d clusters: commit to first call %v, git fetch %v", n, a.wall, b.wall)
-}
-
-// growth compares the largest fleet with the smallest.
-func (r *report) growth(sizes []int) string {
-	from, to := sizes[0], sizes[len(sizes)-1]
-	return fmt.Sprintf("%.2f (%d beside %d clusters)", ratio(r.commit[to].wall, r.commit[from].wall), to, from)
-}
 
 func run(t testing.TB, name string, args ...string) {
 	t.Helper()
