@@ -93,7 +93,7 @@ func (s *store) reopen() error {
 }
 
 // objectCache is for the objects that others are deltas of. Most are small and cost some three times their size there.
-const objectCache = 2 * cache.MiByte
+const objectCache = 512 * cache.KiByte
 
 func openStorage(dir string) (*filesystem.Storage, error) {
 	st := filesystem.NewStorageWithOptions(osfs.New(dir, osfs.WithBoundOS()), cache.NewObjectLRU(objectCache),
