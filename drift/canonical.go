@@ -14,7 +14,7 @@ import (
 func canonical(v any) any {
 	switch x := v.(type) {
 	case map[string]any:
-		return canonicalDoc(x)
+		return canonicalDoc(x, 0)
 	case []any:
 		return canonicalList(x)
 	case map[string]string:
@@ -37,8 +37,9 @@ func canonical(v any) any {
 	return canonicalOther(v)
 }
 
-func canonicalDoc(m map[string]any) map[string]any {
-	out := make(map[string]any, len(m)+8) // room for the defaults that most definitions get
+// canonicalDoc leaves room for so many members more.
+func canonicalDoc(m map[string]any, room int) map[string]any {
+	out := make(map[string]any, len(m)+room)
 	for k, v := range m {
 		if c := canonical(v); c != nil {
 			out[k] = c

@@ -3,6 +3,7 @@ package drift
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/esfleet/esfleet/marathonsink/marathon"
 )
@@ -30,19 +31,26 @@ type normaliser struct {
 	rows    []Row
 }
 
+// normaliserFor is made once for each version: of a cluster's comparison it would be a tenth.
 func normaliserFor(v marathon.Version) *normaliser {
+	if n, ok := normalisers.Load(v); ok {
+		return n.(*normaliser)
+	}
 	n := &normaliser{version: v, rows: make([]Row, 0, len(rows))}
 	for _, r := range rows {
 		if r.In(v) {
 			n.rows = append(n.rows, r)
 		}
 	}
-	return n
+	kept, _ := normalisers.LoadOrStore(v, n)
+	return kept.(*normaliser)
 }
+
+var normalisers sync.Map // by marathon.Version; nobody changes one
 
 // apply makes the canonical copy and says how many values it filled in.
 func (n *normaliser) apply(doc marathon.Doc, s side) (out map[string]any, filled int) {
-	out = canonicalDoc(doc)
+	out = canonicalDoc(doc, 8) // for the defaults that most definitions get; few objects within get any
 	for i := range n.rows {
 		filled += n.applyRow(out, &n.rows[i], s)
 	}
