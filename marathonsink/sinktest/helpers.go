@@ -39,15 +39,20 @@ func with(doc marathon.Doc, more marathon.Doc) marathon.Doc {
 func (e *env) up(doc marathon.Doc) *marathon.App {
 	e.Helper()
 	name, n := e.nameOf(doc), instancesOf(doc)
-	for {
+	const tries = 3
+	for i := range tries {
+		if i > 0 {
+			e.gone(name)
+		}
 		e.create(doc)
 		a := e.running(name, n)
 		if len(a.Tasks) == n && !e.queued(name) {
 			return a
 		}
-		e.Logf("Marathon started more than it was asked for, once more: %s", e.told(a))
-		e.gone(name)
+		e.Logf("Marathon started more than the %d it was asked for: %s", n, e.told(a))
 	}
+	e.Fatalf("of %d creations of %s none came to %d tasks", tries, e.id(name), n)
+	return nil
 }
 
 // gone deletes an app and waits until its id is free.
