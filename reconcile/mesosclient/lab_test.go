@@ -132,9 +132,10 @@ func (b *bench) try(id marathon.AppID, x trial) {
 			}
 			return false, fmt.Sprintf("%d run; queue %v %v", running(), queue, err)
 		})
-		if n := running(); n != x.placed {
-			b.t.Errorf("%d of %d run, want %d", n, x.n, x.placed)
-		}
+		b.until("those that have a place to run, and no other", func() (bool, string) {
+			n := running()
+			return n == x.placed, fmt.Sprintf("%d of %d run, want %d", n, x.n, x.placed)
+		})
 	}
 	if !x.keep {
 		b.remove(id)
