@@ -1,7 +1,6 @@
 package mesosclient_test
 
 import (
-	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -138,12 +137,12 @@ func (b *bench) try(id marathon.AppID, x trial) {
 		})
 	}
 	if !x.keep {
-		b.remove(id)
+		b.remove(id, pool.Use(nil))
 	}
 }
 
-// remove takes an app away, and waits until its room is free again.
-func (b *bench) remove(id marathon.AppID) {
+// remove takes an app away, and waits until no more is used than before it came.
+func (b *bench) remove(id marathon.AppID, before preflight.PoolUse) {
 	b.t.Helper()
 	state, err := b.sink.Deployments(b.t.Context())
 	if err != nil {
@@ -159,29 +158,10 @@ func (b *bench) remove(id marathon.AppID) {
 		return marathonsink.KindOf(err) == marathonsink.KindNotFound, fmt.Sprint(err)
 	})
 	b.until("its room to be free", func() (bool, string) {
-		p := b.mesos.Pool(context.Background(), "marathon")
-		use := p.Use(nil)
-		return use.CPUs.Used <= b.kept(), fmt.Sprint(use)
+		p := b.mesos.Pool(b.t.Context(), "marathon")
+		now := p.Use(nil)
+		return now.CPUs.Used <= before.CPUs.Used, fmt.Sprint(now)
 	})
-}
-
-// kept is how many cpus the apps that stay have.
-func (b *bench) kept() float64 {
-	s, err := b.sink.State(b.t.Context(), nil)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	n := 0.0
-	for i, x := range trials {
-		if _, there := s.Apps[marathon.AppID(fmt.Sprintf("/trial-%d", i))]; there {
-			c, ok := x.doc["cpus"].(float64)
-			if !ok {
-				c = float64(x.doc["cpus"].(int))
-			}
-			n += c * float64(x.n)
-		}
-	}
-	return n + 0.001
 }
 
 func (b *bench) do(_ marathon.DeploymentID, err error) {
