@@ -168,8 +168,9 @@ type AgentView struct {
 // An AppView is an app with its tasks.
 type AppView struct {
 	ID        marathon.AppID
-	Instances int // wanted
-	Waiting   int // for an offer
+	Version   string // of its definition
+	Instances int    // wanted
+	Waiting   int    // for an offer
 	Labels    map[string]string
 	Tasks     []Task
 }
@@ -192,7 +193,7 @@ func (s *Sim) View() View {
 		v.Agents = append(v.Agents, av)
 	}
 	for _, a := range s.sortedApps() {
-		app := AppView{ID: a.id, Instances: a.def.spec.Instances, Waiting: s.waiting(a), Labels: a.def.spec.Labels}
+		app := AppView{ID: a.id, Version: a.def.version, Instances: a.def.spec.Instances, Waiting: s.waiting(a), Labels: a.def.spec.Labels}
 		for _, in := range a.instances {
 			if in.agent != nil {
 				app.Tasks = append(app.Tasks, s.describe(in))

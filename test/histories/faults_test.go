@@ -44,6 +44,12 @@ var faults = map[kind]func(l *life, e event) (end func()){
 	"hand: deletes an app":  func(l *life, _ event) func() { return l.hand(http.MethodDelete, "/v2/apps/g/c/discovery", "") },
 	"hand: restarts an app": func(l *life, _ event) func() { return l.hand(http.MethodPost, "/v2/apps/g/c/discovery/restart", "{}") },
 	"hand: opens the gate":  func(l *life, _ event) func() { return l.hand(http.MethodPut, "/v2/apps/g/c/gate", `{"instances":1}`) },
+	"hand: edits the gate just before a step": func(l *life, e event) func() {
+		l.w.AtStep(func() {
+			_ = l.hand(http.MethodPut, "/v2/apps/g/c/gate", fmt.Sprintf(`{"backoffFactor":%d}`, 2+e.n%7))
+		})
+		return nil
+	},
 	"hand: fills a neighbour": func(l *life, _ event) func() {
 		return l.hand(http.MethodPut, "/v2/apps//other/shop", `{"instances":3}`)
 	},

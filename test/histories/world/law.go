@@ -151,12 +151,17 @@ func (l *Law) sent(d *daemon, r *http.Request, body []byte) (done func(*http.Res
 	}
 	if r.Method == http.MethodGet {
 		d.reads(r)
+		if f := l.w.atStep; f != nil && strings.HasPrefix(r.URL.Path, "/v2/apps/") {
+			l.w.atStep = nil
+			f()
+		}
 		if r.URL.Hostname() != "marathon.test" {
 			d.asks(l.groupAt(r.URL.Host))
 		}
 		return func(res *http.Response, err error) {
 			_, err = l.note(line, r, res, err)
 			d.read(r, res, err)
+			l.versions(d, r)
 		}
 	}
 	docs, err := docsIn(body)
@@ -175,6 +180,10 @@ func (l *Law) sent(d *daemon, r *http.Request, body []byte) (done func(*http.Res
 		l.breaks("%s %s %s is not in the journal", r.Method, r.URL, app)
 	case len(d.unread) > 0:
 		l.breaks("%s %s although Marathon could not be read", r.Method, r.URL)
+	}
+	l.check("what-has-changed-is-judged-anew")
+	if was, is := d.judged[app], d.again[app]; was != "" && is != "" && was != is && !l.stale {
+		l.breaks("%s %s: %s has changed since it was judged, and was seen to", r.Method, r.URL, app)
 	}
 	l.check("one-write-an-effect")
 	if kind != elasticsearch && kind != cancel { // a commit is let go of by a second call; cancels name one deployment each
@@ -242,6 +251,25 @@ func clusterOf(s string) spec.ClusterID {
 func (d *daemon) reads(r *http.Request) {
 	if r.URL.Hostname() == "marathon.test" && r.URL.Path == "/v2/apps" {
 		clear(d.unread)
+	}
+}
+
+// versions notes which version of each app a look has shown, or a second look at one app.
+func (l *Law) versions(d *daemon, r *http.Request) {
+	if r.URL.Hostname() != "marathon.test" {
+		return
+	}
+	switch id, one := strings.CutPrefix(r.URL.Path, "/v2/apps/"); {
+	case one:
+		if a := l.truth(marathon.AppID("/" + id)); a != nil {
+			d.again[a.ID] = a.Version
+		}
+	case r.URL.Path == "/v2/apps":
+		d.judged = map[marathon.AppID]string{}
+		clear(d.again)
+		for _, a := range l.view().Apps {
+			d.judged[a.ID] = a.Version
+		}
 	}
 }
 

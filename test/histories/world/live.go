@@ -152,11 +152,18 @@ func (w *World) AtFlush(f func()) {
 	w.atFlush = f
 }
 
+// AtStep lets something happen once, between the look that gave a step and the second look at its app.
+func (w *World) AtStep(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.atStep = f
+}
+
 // Calm ends what a daemon has yet to suffer.
 func (w *World) Calm() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.Kill, w.JournalFull, w.skew, w.deaf, w.pause, w.atFlush = nil, false, 0, time.Time{}, 0, nil
+	w.Kill, w.JournalFull, w.skew, w.deaf, w.pause, w.atFlush, w.atStep = nil, false, 0, time.Time{}, 0, nil, nil
 }
 
 // FillJournal makes the operation log refuse every entry, or take them again.

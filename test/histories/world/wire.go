@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/esfleet/esfleet/marathonsink"
+	"github.com/esfleet/esfleet/marathonsink/marathon"
 	"github.com/esfleet/esfleet/reconcile"
 	"github.com/esfleet/esfleet/reconcile/esclient"
 	"github.com/esfleet/esfleet/spec"
@@ -50,14 +51,16 @@ type daemon struct {
 	end    context.CancelFunc // of its loop; nil without one
 	unread map[string]bool    // what it could not read of Marathon in its last look
 	lost   map[spec.ClusterID]time.Time
-	last   map[string]time.Time // when the last look at a group's cluster began, of the step under way
+	judged map[marathon.AppID]string // the versions that the last look showed
+	again  map[marathon.AppID]string // those that were found since, when the apps were looked at once more
+	last   map[string]time.Time      // when the last look at a group's cluster began, of the step under way
 }
 
 var errDead = errors.New("the process is dead")
 
 // start makes a daemon; an error says why the process ends again at once.
 func (w *World) start(spread func(time.Duration) time.Duration) (*daemon, error) {
-	d := &daemon{w: w, unread: map[string]bool{}, lost: map[spec.ClusterID]time.Time{}, last: map[string]time.Time{}}
+	d := &daemon{w: w, unread: map[string]bool{}, lost: map[spec.ClusterID]time.Time{}, last: map[string]time.Time{}, again: map[marathon.AppID]string{}}
 	var err error
 	if d.journal, err = w.openJournal(d); err != nil {
 		return nil, err

@@ -58,6 +58,7 @@ type World struct {
 	skew      time.Duration  // of the clock of the daemon's host against Marathon's
 	deaf      time.Time      // until when the stream of events brings nothing
 	live      []*process
+	atStep    func() // happens once, between a look and the second look at the app of a step
 	atFlush   func() // happens once, between a look and the last look before a node's turn
 	processes int    // that ever lived so
 	several   bool   // more than one daemon has lived at once
