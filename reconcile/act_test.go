@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/esfleet/esfleet/marathonsink/marathon"
+	"github.com/esfleet/esfleet/reconcile/esgate"
 	"github.com/esfleet/esfleet/reconcile/plan"
 )
 
@@ -42,5 +43,21 @@ func TestAStepIsRefusedOnceItsAppOrTaskHasChanged(t *testing.T) {
 		if (err == nil) != c.is || err != nil && !errors.Is(err, errChanged) {
 			t.Errorf("%s: %v", c.name, err)
 		}
+	}
+}
+
+// blind is an Elasticsearch that cannot be read.
+type blind struct{ Elasticsearch }
+
+func (blind) Read(context.Context, esgate.Target) esgate.Health { return esgate.Health{Asked: true} }
+
+func TestTheLastLookBeforeAStepForbidsItWhereNothingCanBeKnown(t *testing.T) {
+	r := New(Options{Elasticsearch: blind{}})
+	s := plan.Step{Verb: plan.StopNode, App: "/g/c/es-datanode", Node: "data-h1", Touch: &esgate.Touch{Kind: esgate.Restart, Node: "data-h1"}}
+	if r.stillAllowed(t.Context(), esgate.Target{}, s) == nil {
+		t.Error("it is allowed")
+	}
+	if s.Touch = nil; r.stillAllowed(t.Context(), esgate.Target{}, s) != nil {
+		t.Error("a step that touches no node is forbidden")
 	}
 }

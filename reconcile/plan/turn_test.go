@@ -154,3 +154,12 @@ func TestADownInstanceHasItsTurnForItsOwnFailureOnceItIsStartedAgain(t *testing.
 		})
 	}
 }
+
+func TestAClusterWhoseGateWasTakenAwayIsGivenOneBeforeAnythingElse(t *testing.T) {
+	w := standard().all()
+	delete(w.facts.Marathon.Apps, id(spec.Gate))
+	c := w.plan(append(changed(), change(spec.Gate, drift.Create))...)
+	if s := c.Next(); s == nil || s.Verb != CreateApp || s.Component != spec.Gate {
+		t.Error(brief(c))
+	}
+}

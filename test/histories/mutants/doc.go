@@ -2,5 +2,5 @@
 // and sees whether the tests notice.
 //
 // In: single changes of single functions, laid over the sources (go test -overlay), so that no broken code stands in the
-// project. Out: which of them no test has noticed; it holds tests alone.
+// project. Out: which of them no test has noticed, and what noticed the others (TABLE.md); it holds tests alone.
 package mutants
