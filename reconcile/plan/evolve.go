@@ -93,7 +93,7 @@ func (m *maker) evolve() {
 	if len(m.roles) == 0 || m.recorded() == "" {
 		return
 	}
-	if m.endCommit() || m.lockedRole() || m.finishTurn() {
+	if m.endCommit() || m.lockedRole() || m.finishTurn() || m.stoppedApp() {
 		return
 	}
 	if m.namesakes() || !m.facts.AskElasticsearch && !m.evolves() {
@@ -108,6 +108,15 @@ func (m *maker) evolve() {
 		}
 	}
 	m.attach()
+}
+
+// stoppedApp says that all nodes of a component are stopped. They come back first, if they may: no other node is touched
+// beside them.
+func (m *maker) stoppedApp() bool {
+	return slices.ContainsFunc(m.want.Apps, func(a render.App) bool {
+		live := m.live(a.ID)
+		return a.Component.Stateful() && live != nil && !m.running(live)
+	})
 }
 
 // recorded is the uuid of the cluster as its gate records it.
