@@ -138,7 +138,7 @@ func (r *Reconciler) effect(ctx context.Context, m Marathon, t esgate.Target, s 
 		return commit(ctx, m, s)
 	case plan.StopNode, plan.RemoveNode:
 		return m.KillTask(ctx, s.App, s.Task, true)
-	case plan.RestartNode:
+	case plan.RestartNode, plan.RestartTask:
 		return m.KillTask(ctx, s.App, s.Task, false)
 	case plan.WipeNode:
 		return "", m.WipeTask(ctx, s.App, s.Task)

@@ -92,8 +92,9 @@ func (r *Reconciler) Look(ctx context.Context, in Input) *View {
 	if v.Digest != r.refusedOf { // other content deserves another try
 		r.refused, r.refusedOf = map[string]string{}, v.Digest
 	}
-	if !quiet || r.strange == nil {
+	if !quiet || r.strange == nil || r.strange.partial {
 		r.strange = r.desired.find(in.Fleet, states)
+		r.strange.partial = len(v.Unknown) > 0
 	}
 	v.Vanished, v.Orphans, v.Foreign = r.strange.vanished, r.strange.orphans, r.strange.foreign
 	r.planAll(ctx, in, states, v)

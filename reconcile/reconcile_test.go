@@ -526,11 +526,14 @@ func TestAMarathonThatCannotBeReachedIsAskedEverMoreSeldom(t *testing.T) {
 func TestAStepThatChangesNothingIsRepeatedEverMoreSeldom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPool(t, 6)
+		var mu sync.Mutex
 		posts := map[string]int{}
 		p.wire.disturb = func(_ int, r *http.Request, pass func() (*http.Response, error)) (*http.Response, error) {
 			if r.Method == http.MethodPost {
 				body := bodyOf(r)
+				mu.Lock()
 				posts[body]++
+				mu.Unlock()
 				res := reply(201, "application/json", body)
 				res.Header.Set("X-Marathon-Leader", "http://marathon.test:8080")
 				res.Header.Set("Marathon-Deployment-Id", "6f9b3a3e-0000-4000-8000-000000000001")

@@ -164,7 +164,7 @@ func TestALookThatRemembersSeesWhatAFirstLookSees(t *testing.T) {
 					in = commit()
 				}
 			}
-			if m.leader != leader { // that it has changed, only one of the two can know, and only in this look
+			if m.leader != leader && !m.down { // that it has changed, only one of the two can know, and only in this look
 				leader = m.leader
 				r.Look(t.Context(), in)
 			}

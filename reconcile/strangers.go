@@ -19,6 +19,7 @@ type strangers struct {
 	vanished  []plan.Hold
 	orphans   []drift.Difference // all others
 	foreign   []marathon.AppID
+	partial   bool // a Marathon could not be read
 }
 
 // find looks for them in all Marathons that could be read.

@@ -55,6 +55,7 @@ func (m *maker) stateless(a *render.App, live *marathon.App, changes []drift.Dif
 		return
 	}
 	if live.Instances == a.Instances {
+		m.replaceSilent(a, live)
 		return
 	}
 	if live.Instances > 0 {
@@ -66,6 +67,18 @@ func (m *maker) stateless(a *render.App, live *marathon.App, changes []drift.Dif
 	}
 	m.step(Step{Verb: verb, App: a.ID, Component: a.Component, Instances: a.Instances, From: live.Instances, Seen: live.Version,
 		After: after, Pos: firstPos(changes), Why: fmt.Sprintf("%d → %d", live.Instances, a.Instances)})
+}
+
+// replaceSilent has a task started anew of whose health Marathon will never hear: nobody else can vouch for it, and what
+// is created after it would wait for ever. The checks of its successor begin under the leader of now.
+func (m *maker) replaceSilent(a *render.App, live *marathon.App) {
+	for _, t := range live.Tasks {
+		if m.silent(t, live) {
+			m.step(Step{Verb: RestartTask, App: a.ID, Component: a.Component, Task: t.ID, Instances: live.Instances, From: live.Instances, Seen: live.Version,
+				Why: fmt.Sprintf("Marathon has heard nothing of the health of the task on %s since it started, as after a change of its leader; another one is started in its place", t.Host)})
+			return
+		}
+	}
 }
 
 // stopped plans nodes with data that are not members of a cluster: it never formed, or was stopped as a whole. There

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -321,6 +322,40 @@ func TestWhatIsNotReadySaysWhy(t *testing.T) {
 		"no offer fits: InsufficientMemory on 3 of 5, UnfulfilledConstraint on 2 of 5; last failure: pre-run.sh failed with exit code 3"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// A verdict that is lost while Marathon's leader changes never comes, and what is created later would wait for it for ever.
+func TestATaskWithoutDataOfWhoseHealthNothingIsHeardIsStartedAnew(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		bend func(*world, *marathon.Task)
+		want string
+	}{
+		{"long after its start", func(*world, *marathon.Task) {}, "converging | restart-task discovery | wait tasks-not-ready"},
+		{"but not soon after it", func(_ *world, x *marathon.Task) { x.StartedAt = now.Add(-20 * time.Second).Format(time.RFC3339) },
+			"waiting | wait tasks-not-ready"},
+		{"but not one whose check fails", func(_ *world, x *marathon.Task) {
+			x.HealthCheckResults = []marathon.HealthResult{{LastFailure: now.Format(time.RFC3339)}}
+		}, "waiting | wait tasks-not-ready"},
+		{"but not one that is healthy", func(_ *world, x *marathon.Task) {
+			x.HealthCheckResults = []marathon.HealthResult{{Alive: true, LastSuccess: now.Format(time.RFC3339)}}
+		}, "converging | create es-master"},
+		{"but not while a deployment is open", func(w *world, _ *marathon.Task) {
+			w.facts.Marathon.Deployments = []marathon.Deployment{{ID: "d", AffectedApps: []marathon.AppID{id(spec.Discovery)}}}
+		}, "waiting | wait deployment-open"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := standard().up(spec.Gate, spec.Discovery)
+			x := &w.app(spec.Discovery).Tasks[0]
+			x.HealthCheckResults = nil
+			x.StagedAt = now.Add(-time.Hour).Format(time.RFC3339)
+			x.StartedAt = x.StagedAt
+			c.bend(w, x)
+			got := w.plan()
+			got.Steps = slices.DeleteFunc(got.Steps, func(s Step) bool { return s.After != "" })
+			expect(t, got, c.want)
+		})
 	}
 }
 

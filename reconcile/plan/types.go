@@ -39,6 +39,8 @@ const (
 	StopNode    Verb = "stop-node"
 	StartNode   Verb = "start-node"
 	RestartNode Verb = "restart-node"
+	// RestartTask is for stateless components only: Marathon starts another task in its place.
+	RestartTask Verb = "restart-task"
 	// DetachNode and AttachNode change a label of the gate: who is out of the front that leads clients to the nodes.
 	DetachNode Verb = "detach"
 	AttachNode Verb = "attach"

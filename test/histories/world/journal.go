@@ -115,7 +115,7 @@ func verbs(r *http.Request, kind callKind) []plan.Verb {
 	case stopTask:
 		return []plan.Verb{plan.StopNode, plan.RemoveNode}
 	case restartTask:
-		return []plan.Verb{plan.RestartNode}
+		return []plan.Verb{plan.RestartNode, plan.RestartTask}
 	case wipeTask:
 		return []plan.Verb{plan.WipeNode}
 	case elasticsearch:

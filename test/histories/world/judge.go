@@ -280,6 +280,13 @@ func (l *Law) stopped(d *daemon, kind callKind, app marathon.AppID, id marathon.
 	if t == nil || t.Suspended {
 		return // it has ended since it was looked at
 	}
+	if !strings.HasPrefix(app.Name(), "es-") {
+		l.check("without-data-nothing-is-scaled-by-a-kill")
+		if kind != restartTask {
+			l.breaks("kills %s, which holds no data, with scale: nobody would start it again", id)
+		}
+		return
+	}
 	l.check("scale-and-plain-kill-by-version")
 	if kind == restartTask && l.w.version.AtLeast(1, 8, 0) {
 		l.breaks("kills %s without scale on a Marathon that would start it elsewhere", id)
