@@ -22,7 +22,7 @@ type Options struct {
 	Transport http.RoundTripper
 	// Timeout bounds each exchange from dialing to the last byte; 30 s if zero. Events have none.
 	Timeout time.Duration
-	// MaxBody bounds the list of apps in bytes as decoded, 512 MiB if zero. It is read app by app and never held.
+	// MaxBody bounds the list of apps in bytes as decoded, 1 GiB if zero. It is read app by app and never held.
 	MaxBody int64
 	// Spool is a folder for what Anew puts aside of a large list, in a file without a name; empty: it stays in memory. A
 	// folder that is not there, or full, is no error.
@@ -35,7 +35,7 @@ type Options struct {
 
 const (
 	defaultTimeout = 30 * time.Second
-	defaultMaxBody = 512 << 20
+	defaultMaxBody = 1 << 30
 
 	// maxItem bounds one app, deployment or queue entry of an answer. A definition is at most 1 MiB; the rest is tasks.
 	maxItem = 16 << 20
