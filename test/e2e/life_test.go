@@ -28,7 +28,8 @@ type life struct {
 
 	dice     *rand.Rand
 	nextKill time.Time
-	kills    int // of the daemon, by dice
+	kills    int         // of the daemon, by dice
+	hurt     []time.Time // when the story killed or froze a node
 }
 
 // begin makes an index and lets the clients write from now on.
@@ -238,6 +239,7 @@ func (l *life) signal(node string, sig syscall.Signal) (pid int) {
 	}
 	l.es(http.MethodGet, "/_nodes/"+node+"/process", "", &answer)
 	for _, n := range answer.Nodes {
+		l.hurt = append(l.hurt, time.Now())
 		must(l.t, syscall.Kill(n.Process.ID, sig))
 		return n.Process.ID
 	}
@@ -265,8 +267,8 @@ func (l *life) finish() {
 	steps := stops(l.history(), l.cluster)
 	all := oneAtATime(l.t, l.watcher.samples, steps)
 	seconds := l.watcher.seconds()
-	if seconds["red"] > 0 {
-		l.t.Errorf("the cluster was red for %.1f s", seconds["red"])
+	if red := unexplainedRed(l.watcher.samples, l.hurt); red > 0 {
+		l.t.Errorf("the cluster was red for %s", red)
 	}
 	if len(l.clients.acked) == 0 {
 		l.t.Error("nothing was written")

@@ -178,6 +178,53 @@ func (w *watcher) seconds() map[string]float64 {
 	return out
 }
 
+// unexplainedRed adds up how long the cluster was red, but for what a node explains that the story itself killed or froze:
+// another may be in its turn just then, and the two hold the only copies of a shard. That ends when the cluster is green
+// again after it was not.
+func unexplainedRed(samples []sample, hurt []time.Time) time.Duration {
+	var red time.Duration
+	explained, ill := false, false
+	for i := 1; i < len(samples); i++ {
+		s := samples[i-1]
+		for len(hurt) > 0 && !s.at.Before(hurt[0]) {
+			explained, ill, hurt = true, false, hurt[1:]
+		}
+		switch s.colour {
+		case "green":
+			explained = explained && !ill
+		case "red":
+			ill = true
+			if !explained {
+				red += samples[i].at.Sub(s.at)
+			}
+		case "yellow":
+			ill = true
+		}
+	}
+	return red
+}
+
+func TestARedClusterIsExplainedOnlyByANodeThatTheStoryHurt(t *testing.T) {
+	began := time.Unix(0, 0)
+	at := func(s int) time.Time { return began.Add(time.Duration(s) * time.Second) }
+	for colours, want := range map[string]time.Duration{
+		"ggrg": time.Second, "ggKgyrryg": 0, "ggKrrgr.": time.Second, "gyrKrg": time.Second, "gKggyrgrr.": 2 * time.Second, "gKryKrgg": 0,
+	} {
+		var samples []sample
+		var hurt []time.Time
+		for _, c := range colours {
+			if c == 'K' {
+				hurt = append(hurt, at(len(samples)))
+				continue
+			}
+			samples = append(samples, sample{at: at(len(samples)), colour: map[rune]string{'g': "green", 'y': "yellow", 'r': "red"}[c]})
+		}
+		if got := unexplainedRed(samples, hurt); got != want {
+			t.Errorf("%s: red for %s, want %s", colours, got, want)
+		}
+	}
+}
+
 // An absence is a member that was not there for a while.
 type absence struct {
 	node     string
