@@ -8,7 +8,7 @@ build: ## the program
 
 test: setup lint ## everything, with real Marathon, git, HAProxy and Elasticsearch where they can be had
 	ESFLEET_E2E=1 sh test/told.sh go test -race -timeout 60m ./test/e2e ./... # the longest first
-	ESFLEET_HISTORIES=2m sh test/told.sh go test -timeout 20m -v -run 'Histories|Replays' ./test/histories # as many as fit in two minutes: how many, which faults, which laws
+	ESFLEET_HISTORIES=150 sh test/told.sh go test -timeout 20m -v -run 'Histories|Replays' ./test/histories # how many, which faults, which laws
 
 quick: ## no servers, no set-up
 	go test ./...
@@ -16,7 +16,7 @@ quick: ## no servers, no set-up
 crash: ## the daemon killed at every write of every scenario and at many reads; make test takes one call of each
 	ESFLEET_E2E=all go test -count=1 -timeout 240m -v ./test/crash
 
-histories: ## random commits and faults in random clusters: make histories N=1000 FIRST=0, or N=10m; make test runs two minutes of them
+histories: ## random commits and faults in random clusters: make histories N=1000 FIRST=0, or N=10m; make test runs 150 of them
 	ESFLEET_HISTORIES=$(or $(N),200) ESFLEET_FIRST=$(or $(FIRST),0) go test -count=1 -timeout 240m -v -run Histories ./test/histories
 
 mutants: ## each known kind of bug put into our own code: which of them does no test notice? make test tries a few
